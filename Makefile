@@ -1,0 +1,88 @@
+# Everything here makes its own environment in .venv first. `make` alone lists what there is.
+
+PYTHON ?= python3
+LESSON ?= $(shell find lessons -name '*.ipynb' -not -path '*/.*' | sort)
+JOBS   ?= 2
+
+BIN   := .venv/bin
+PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PAGES := _build/html
+NBVAL := $(if $(filter-out cpu,$(POSEMB_DEVICE)),--nbval-lax,--nbval)
+
+.PHONY: help book site test lab refresh lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book      build the site, print where it is, and open it where there is a screen"
+	@echo "make test      run every test: code, lessons, exercises, site (POSEMB_DEVICE=cuda: on a GPU)"
+	@echo "make lab       open the lessons in JupyterLab"
+	@echo "make refresh   run the lessons again and store their outputs (LESSON=path for one)"
+	@echo "make lint      check style and formatting, notebooks included"
+	@echo "make bench     measure the rotation against other implementations"
+	@echo "make clean     remove what was built (the environment stays)"
+
+book: site
+	@echo "The book is at $(CURDIR)/$(PAGES)/index.html"
+	@page="$(CURDIR)/$(PAGES)/index.html"; \
+	if [ "$$(uname)" = Darwin ]; then open "$$page" || true; \
+	elif [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open >/dev/null; then \
+	  xdg-open "$$page" >/dev/null 2>&1 || true; \
+	fi
+
+# A failed build forgets what it has read: otherwise the next run, which reads only what has
+# changed since, would see no warning and pass. A change of settings needs every page again.
+site: .venv/book.stamp
+	@mkdir -p _build; \
+	if [ ! -e _build/settings.stamp ] || [ -n "$$(find _config.yml _toc.yml book/_ext book/_templates constraints.txt -newer _build/settings.stamp)" ]; then \
+	  rm -rf $(PAGES) _build/.doctrees; \
+	fi
+	@$(BIN)/jupyter-book build . --quiet --warningiserror --keep-going >_build/build.log 2>&1 \
+	  || { cat _build/build.log; rm -rf _build/.doctrees; exit 1; }
+	@test -s $(PAGES)/book/welcome.html \
+	  || { cat _build/build.log; echo "The build made no pages: is this jupyter-book 1.x?"; exit 1; }
+	@cp -R book/_static/. $(PAGES)/_static/
+	@touch _build/settings.stamp
+
+test: site .venv/all.stamp
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	  $(NBVAL) --nbval-current-env --nbval-cell-timeout=300 \
+	  --nbval-sanitize-with tests/notebooks/sanitize.cfg tests lessons
+
+lab: .venv/all.stamp
+	$(BIN)/jupyter lab lessons
+
+refresh: .venv/all.stamp
+	@set -e; set -- $(LESSON); total=$$#; done=0; \
+	for lesson in "$$@"; do \
+	  done=$$((done + 1)); echo "[$$done/$$total] $$lesson"; \
+	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level=WARN \
+	    --ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.record_timing=False "$$lesson"; \
+	done
+
+lint: .venv/all.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/all.stamp
+	$(BIN)/python -m bench.rotary.rope
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+
+.venv/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "This book needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	    "Name another with: make book PYTHON=python3.12"; exit 1; }
+	@echo "Making the environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/book.stamp: .venv/python.stamp requirements/book.txt constraints.txt
+	@echo "Installing what the site needs (under a minute, once)"
+	@$(PIP) --requirement requirements/book.txt
+	@touch $@
+
+.venv/all.stamp: .venv/book.stamp pyproject.toml requirements/lessons.txt requirements/test.txt requirements/oracles.txt
+	@echo "Installing what the lessons and tests need (a few minutes, once; PyTorch is large)"
+	@$(PIP) --editable '.[book,lessons,test,oracles]'
+	@touch $@

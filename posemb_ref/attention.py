@@ -1,0 +1,151 @@
+"""Softmax attention, and the three doors through which a position can reach it.
+
+A position enters at the input (`x + p`), on queries and keys (a transformation), or on the scores (added terms).
+An encoding is an `Encoding` that overrides the doors it uses; everything else is this one attention.
+
+Source: Vaswani et al. (2017), "Attention is all you need", eq. (1).
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Real
+from torch import Tensor, nn
+
+from posemb_ref import expect
+
+
+def attention(
+    q: Float[Tensor, "*batch query dim"],
+    k: Float[Tensor, "*batch key dim"],
+    v: Float[Tensor, "*batch key value"],
+    *,
+    bias: Float[Tensor, "..."] | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Float[Tensor, "*batch query value"]:
+    """Return softmax(scale · q kᵀ + bias) v.
+
+    Parameters
+    ----------
+    q, k, v
+        Queries `(..., query, dim)`, keys `(..., key, dim)` and values `(..., key, value)`, with equal leading axes.
+    bias
+        Added to the scaled scores; broadcasts to `(..., query, key)`.
+    causal
+        Let query row i see the keys up to position `key − query + i`, so that the last query sees every key.
+    scale
+        Factor on the inner products; 1/√dim when None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a tensor is not floating point, shapes do not match, there are more queries than keys under a causal mask,
+        or the bias leaves a query with no key to look at.
+    """
+    _expect_attention(q, k, v)
+    if scale is not None:
+        expect.finite("scale", scale)
+    scores = _scores(q, k, bias, scale)
+    if causal:
+        scores = scores.masked_fill(_future(q.shape[-2], k.shape[-2], q.device), -math.inf)
+    if bias is not None and scores.isneginf().all(-1).any():
+        raise ValueError("bias must leave every query at least one key, got a row of -inf")
+    return scores.softmax(-1) @ v
+
+
+def _scores(q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
+    scores = q @ k.mT * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    if bias is None:
+        return scores
+    expect.floating("bias", bias)
+    expect.same_device(q=q, bias=bias)
+    expect.broadcasts_to("bias", bias.shape, scores.shape)
+    return scores + bias
+
+
+def _future(queries: int, keys: int, device: torch.device) -> Tensor:
+    if queries > keys:
+        raise ValueError(
+            f"causal attention needs at least as many keys as queries, got q with {queries} and k with {keys}"
+        )
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1)
+
+
+def _expect_attention(q: Tensor, k: Tensor, v: Tensor) -> None:
+    for name, value in (("q", q), ("k", k), ("v", v)):
+        expect.floating(name, value, min_rank=2)
+        if 0 in value.shape[-2:]:
+            raise ValueError(f"{name} must have no empty axis, got shape {tuple(value.shape)}")
+    expect.same_device(q=q, k=k, v=v)
+    shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
+    if q.dtype != k.dtype or q.dtype != v.dtype:
+        raise TypeError(f"q, k and v must have one dtype, got {q.dtype}, {k.dtype}, {v.dtype}")
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(f"q and k must have the same last axis, got {shapes}")
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"k and v must have the same number of rows, got {shapes}")
+    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        raise ValueError(f"q, k and v must have the same leading axes, got {shapes}")
+
+
+class Encoding(nn.Module):
+    """Attention without positions: three doors, all of them closed. Subclasses override the doors they use."""
+
+    def at_input(
+        self, x: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
+    ) -> Float[Tensor, "*batch seq dim"]:
+        """Open the first door: x + p, for token vectors x before they are projected."""
+        return x
+
+    def on_query(
+        self, q: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
+    ) -> Float[Tensor, "*batch seq dim"]:
+        """Open the second door for queries at positions m."""
+        return q
+
+    def on_key(
+        self, k: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
+    ) -> Float[Tensor, "*batch seq dim"]:
+        """Open the second door for keys at positions n."""
+        return k
+
+    def on_scores(
+        self,
+        q: Float[Tensor, "*batch query dim"],
+        k: Float[Tensor, "*batch key dim"],
+        query_positions: Real[Tensor, "*#batch query"],
+        key_positions: Real[Tensor, "*#batch key"],
+    ) -> Float[Tensor, "..."] | None:
+        """Open the third door: terms to add to the scaled scores, broadcasting to `(..., query, key)`, or None."""
+        return None
+
+    def scores(
+        self,
+        q: Float[Tensor, "*batch query dim"],
+        k: Float[Tensor, "*batch key dim"],
+        query_positions: Real[Tensor, "*#batch query"],
+        key_positions: Real[Tensor, "*#batch key"],
+    ) -> Float[Tensor, "*batch query key"]:
+        """Return the scores before the softmax: what the laws of relative position are about."""
+        bias = self.on_scores(q, k, query_positions, key_positions)
+        return _scores(self.on_query(q, query_positions), self.on_key(k, key_positions), bias, scale=None)
+
+    def forward(
+        self,
+        q: Float[Tensor, "*batch query dim"],
+        k: Float[Tensor, "*batch key dim"],
+        v: Float[Tensor, "*batch key value"],
+        query_positions: Real[Tensor, "*#batch query"],
+        key_positions: Real[Tensor, "*#batch key"],
+        *,
+        causal: bool = False,
+    ) -> Float[Tensor, "*batch query value"]:
+        """Attend from queries at their positions to keys at theirs."""
+        return attention(
+            self.on_query(q, query_positions),
+            self.on_key(k, key_positions),
+            v,
+            bias=self.on_scores(q, k, query_positions, key_positions),
+            causal=causal,
+        )

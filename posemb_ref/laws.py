@@ -1,0 +1,223 @@
+"""Laws that encodings are about, as searches for a counterexample.
+
+A law returns None when its search finds nothing, and a `Counterexample` that explains itself with numbers otherwise.
+Two kinds of subject are tried:
+
+* a *transformation* `transform(x, positions)`, with x `(seq, dim)` and positions `(seq,)`, which returns `(seq, dim)`;
+* a *score function* `scores(q, k, query_positions, key_positions)`, which returns `(query, key)`.
+
+All searches are seeded and run in float64 unless they are about another dtype.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Transform = Callable[[Tensor, Tensor], Tensor]
+Scores = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+POSITIONS = (0, 1, 2, 5, 17, 300, 4097)
+FAR_POSITIONS = (*POSITIONS, 2**20)
+SHIFTS = (1, -3, 64, 10_000)
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A law, the inputs that break it, what the law expects there and what was found."""
+
+    law: str
+    where: str
+    expected: object
+    found: object
+
+    def __str__(self) -> str:
+        """Explain the failure in one sentence."""
+        return f"{self.law} fails {self.where}: expected {_show(self.expected)}, found {_show(self.found)}"
+
+
+def identity_at_zero(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """Position 0 leaves every vector as it is."""
+    x = _vectors(3, dim)
+    found = transform(x, torch.zeros(3, dtype=torch.int64))
+    return _compare("identity at zero", "at position 0", x, found, atol)
+
+
+def norm_preservation(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """Every vector keeps its length at every position."""
+    positions = torch.tensor(POSITIONS)
+    x = _vectors(len(positions), dim)
+    found = transform(x, positions)
+    for position, before, after in zip(POSITIONS, x, found, strict=True):
+        where = f"at position {position}"
+        if broken := _compare("norm preservation", where, before.norm(), after.norm(), atol):
+            return broken
+    return None
+
+
+def composition(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """Moving by a and then by b is moving by a + b."""
+    x = _vectors(1, dim)
+    for a in POSITIONS:
+        for b in POSITIONS:
+            at = torch.tensor([a]), torch.tensor([b]), torch.tensor([a + b])
+            twice, once = transform(transform(x, at[0]), at[1]), transform(x, at[2])
+            if broken := _compare("composition", f"for {a} then {b}", once, twice, atol):
+                return broken
+    return None
+
+
+def linearity(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """At a fixed position, the transformation of 2x − 3y is twice that of x less three times that of y."""
+    positions = torch.tensor(POSITIONS)
+    x, y = _vectors(len(positions), dim, seed=1), _vectors(len(positions), dim, seed=2)
+    expected = 2 * transform(x, positions) - 3 * transform(y, positions)
+    return _compare("linearity", "for 2x − 3y", expected, transform(2 * x - 3 * y, positions), atol)
+
+
+def locality(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """A row depends on its own vector and position alone: taken out of its sequence, it comes out the same."""
+    positions = torch.tensor(POSITIONS).flip(0)
+    x = _vectors(len(positions), dim)
+    together = transform(x, positions)
+    for row, position in enumerate(positions):
+        alone = transform(x[row : row + 1], positions[row : row + 1])
+        where = f"for row {row}, at position {position.item()}, taken out of its sequence"
+        if broken := _compare("locality", where, together[row], alone[0], atol):
+            return broken
+    return None
+
+
+def shift_invariance(scores: Scores, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """A score does not change when query and key move together."""
+    q, k = _vectors(4, dim, seed=1), _vectors(5, dim, seed=2)
+    m, n = torch.tensor([0, 3, 4, 40]), torch.tensor([2, 0, 4, 9, 41])
+    expected = scores(q, k, m, n)
+    for shift in SHIFTS:
+        found = scores(q, k, m + shift, n + shift)
+        where = f"when both positions move by {shift}"
+        if broken := _compare("shift invariance", where, expected, found, atol):
+            return broken
+    return None
+
+
+def toeplitz(scores: Scores, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """With one query vector and one key vector everywhere, the score matrix is constant along its diagonals."""
+    q, k = _vectors(1, dim, seed=1).expand(12, dim), _vectors(1, dim, seed=2).expand(12, dim)
+    matrix = scores(q, k, torch.arange(12), torch.arange(12))
+    return _compare("Toeplitz scores", "one step down the diagonal", matrix[:-1, :-1], matrix[1:, 1:], atol)
+
+
+def boundedness(scores: Scores, *, dim: int, scale: float = 1.0, atol: float = 1e-9) -> Counterexample | None:
+    """No position lifts a score above scale · ‖q‖ ‖k‖."""
+    q, k = _vectors(8, dim, seed=1), _vectors(8, dim, seed=2)
+    bound = scale * q.norm(dim=-1)[:, None] * k.norm(dim=-1)
+    for shift in (0, *SHIFTS):
+        size = scores(q, k, torch.arange(8) + shift, torch.arange(8)).abs()
+        excess = (size - bound).clamp(min=0)
+        where = f"at distances around {shift}, where |score| must stay below ‖q‖ ‖k‖"
+        if broken := _compare("boundedness", where, torch.zeros_like(excess), excess, atol):
+            return broken
+    return None
+
+
+def permutation_equivariance(
+    layer: Callable[[Tensor], Tensor], *, dim: int, atol: float = 1e-9
+) -> Counterexample | None:
+    """Reordering the rows of the input reorders the rows of the output, and does nothing else."""
+    x = _vectors(9, dim)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    return _compare(
+        "permutation equivariance", f"for the order {order.tolist()}", layer(x)[order], layer(x[order]), atol
+    )
+
+
+def dtype_parity(
+    transform: Transform, *, dim: int, dtype: torch.dtype, positions: Sequence[int] = FAR_POSITIONS
+) -> Counterexample | None:
+    """A low-precision input is transformed as exactly as its own rounding allows, at large positions too."""
+    at = torch.tensor(positions)
+    x = _vectors(len(positions), dim).to(dtype)
+    found = transform(x, at)
+    if found.dtype != dtype:
+        return Counterexample("dtype parity", f"for input in {dtype}", dtype, found.dtype)
+    expected = transform(x.double(), at)
+    tolerance = 4 * torch.finfo(dtype).eps * float(x.double().norm(dim=-1).max())
+    return _compare("dtype parity", f"for input in {dtype}", expected, found.double(), tolerance)
+
+
+def device_parity(transform: Transform, *, dim: int, device: torch.device, atol: float = 1e-9) -> Counterexample | None:
+    """Another device gives the same answer as the CPU."""
+    x, at = _vectors(len(POSITIONS), dim), torch.tensor(POSITIONS)
+    found = transform(x.to(device), at.to(device))
+    if found.device.type != torch.device(device).type:
+        return Counterexample("device parity", f"for input on {device}", device, found.device)
+    return _compare("device parity", f"between cpu and {device}", transform(x, at), found.cpu(), atol)
+
+
+def agreement(
+    function: Callable, *, reference: Callable, cases: Iterable[tuple], atol: float = 1e-9
+) -> Counterexample | None:
+    """The function equals the reference in every case, in the given order and again in reverse.
+
+    The second round catches an answer that was remembered from another case.
+    """
+    cases = list(cases)
+    for case in (*cases, *reversed(cases)):
+        where = f"for the input ({', '.join(map(_show, case))})"
+        if broken := _compare("agreement", where, reference(*case), function(*case), atol):
+            return broken
+    return None
+
+
+def scores_of(transform: Transform) -> Scores:
+    """Return the score function of a transformation that queries and keys share: (R_m q)·(R_n k)."""
+
+    def scores(q: Tensor, k: Tensor, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        return transform(q, query_positions) @ transform(k, key_positions).mT
+
+    return scores
+
+
+def rowwise(function: Callable[[np.ndarray, int], np.ndarray]) -> Transform:
+    """Lift a NumPy function of one vector and one position to a transformation of a sequence."""
+
+    def transform(x: Tensor, positions: Tensor) -> Tensor:
+        rows = [
+            np.asarray(function(row, position)) for row, position in zip(x.numpy(), positions.tolist(), strict=True)
+        ]
+        return torch.from_numpy(np.stack(rows))
+
+    return transform
+
+
+def _vectors(rows: int, dim: int, *, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, dim, generator=generator, dtype=torch.float64)
+
+
+def _compare(law: str, where: str, expected: object, found: object, atol: float) -> Counterexample | None:
+    """None when the two are equal up to `atol`; otherwise the entry where they differ most."""
+    expected, found = _as_array(expected), _as_array(found)
+    if expected.shape != found.shape:
+        return Counterexample(f"{law} (shape)", where, expected.shape, found.shape)
+    difference = np.abs(expected - found)
+    if np.all(difference <= atol):  # False for NaN as well
+        return None
+    worst = np.unravel_index(np.argmax(np.nan_to_num(difference, nan=np.inf)), difference.shape)
+    entry = f" in entry {tuple(map(int, worst))}" if worst else ""
+    return Counterexample(law, where + entry, expected[worst].item(), found[worst].item())
+
+
+def _as_array(value: object) -> np.ndarray:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, float | complex):
+        return f"{value:.6g}"
+    if isinstance(value, Tensor | np.ndarray):
+        return np.array2string(_as_array(value), precision=4, threshold=8, separator=", ")
+    return str(value)

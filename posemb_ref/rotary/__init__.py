@@ -1,0 +1,1 @@
+"""Rotary encodings: a position turns queries and keys."""

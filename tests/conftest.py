@@ -1,0 +1,53 @@
+"""What all tests share: the device check, what nbval leaves uncompared, no silent skips in CI."""
+
+import os
+
+import pytest
+
+# Pictures differ in every run (SVG holds random ids), and stderr is tested on its own.
+NOT_COMPARED = ("image/svg+xml", "stderr")
+MUST_RUN_IN_CI = ("tests/oracles", "tests/site")
+
+
+class Notebooks:
+    """Hooks for the lessons, which lie outside this folder."""
+
+    @staticmethod
+    def pytest_collectstart(collector):
+        """Tell nbval which outputs not to compare."""
+        if hasattr(collector, "skip_compare"):
+            collector.skip_compare += NOT_COMPARED
+
+
+def pytest_configure(config):
+    """Stop at once when the tests are asked to run on a device that is not there."""
+    config.pluginmanager.register(Notebooks(), "notebooks")
+    if os.environ.get("POSEMB_DEVICE", "cpu") == "cpu":
+        return
+    from posemb_ref.device import lesson_device
+
+    try:
+        lesson_device()
+    except RuntimeError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def forbid_skip(report, path):
+    """In CI, turn a skipped oracle or browser test into a failure."""
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        if path.replace(os.sep, "/").startswith(MUST_RUN_IN_CI):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, which CI does not allow here: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Apply the rule to tests."""
+    return forbid_skip((yield), item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Apply the rule to whole files."""
+    return forbid_skip((yield), collector.nodeid)

@@ -1,0 +1,258 @@
+"""posemb_ref.rotary.rope against arithmetic written down again from the paper: NumPy, mpmath and SymPy.
+
+Nothing here takes its expected value from the code under test.
+"""
+
+import itertools
+import re
+
+import jaxtyping
+import mpmath
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from posemb_ref.device import lesson_device
+from posemb_ref.rotary.rope import Rotary, frequencies, rotate, rotation_matrix, tables
+from tests.notebooks.lesson import Lesson
+
+BASES = (10000.0, 500000.0, 100.0, 0.5)
+LAYOUTS = ("interleaved", "half")
+DEVICE = lesson_device()
+
+
+def theta(dim, base=10000.0):
+    return np.array([base ** (-2 * i / dim) for i in range(dim // 2)])
+
+
+def turned(x, positions, thetas, layout):
+    """Rotate rows of x one pair at a time; dimensions beyond the pairs pass."""
+    out, pairs = np.array(x, dtype=np.float64), len(thetas)
+    for row, position in enumerate(positions):
+        for i, speed in enumerate(thetas):
+            a, b = (2 * i, 2 * i + 1) if layout == "interleaved" else (i, i + pairs)
+            angle = float(position) * speed
+            u, v = np.array(x[..., row, a], dtype=np.float64), np.array(x[..., row, b], dtype=np.float64)
+            out[..., row, a] = u * np.cos(angle) - v * np.sin(angle)
+            out[..., row, b] = v * np.cos(angle) + u * np.sin(angle)
+    return out
+
+
+def vectors(*shape, dtype=torch.float64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
+
+
+def at(positions):
+    return torch.as_tensor(positions, device=DEVICE)
+
+
+def tables_of(positions, thetas, dtype=torch.float64):
+    angles = np.asarray(positions, dtype=np.float64)[:, None] * thetas
+    return [torch.tensor(f(angles), dtype=dtype, device=DEVICE) for f in (np.cos, np.sin)]
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("dim", [2, 6, 64, 128])
+def test_frequencies_are_base_to_the_minus_2i_over_d(dim, base):
+    found = frequencies(dim, base=base)
+    assert found.dtype == torch.float64
+    np.testing.assert_allclose(found.numpy(), theta(dim, base), rtol=1e-14)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 2e-9)])
+@pytest.mark.parametrize("position", [0, 1, -7, 4097, 2**20, -(2**20)])
+@pytest.mark.parametrize("base", BASES[:2])
+def test_tables_agree_with_arbitrary_precision(position, base, dtype, tolerance):
+    found = tables(at([position]), frequencies(64, base=base), dtype=dtype)
+    with mpmath.workdps(50):
+        angles = [position * mpmath.mpf(base) ** (-mpmath.mpf(2 * i) / 64) for i in range(32)]
+        expected = [[float(f(angle)) for angle in angles] for f in (mpmath.cos, mpmath.sin)]
+    for table, values in zip(found, expected, strict=True):
+        assert table.dtype == dtype
+        np.testing.assert_allclose(table[0].double().cpu(), values, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int16, torch.uint8])
+def test_tables_take_positions_of_any_exact_dtype(dtype):
+    cos, sin = tables(at([0, 3, 200]).to(dtype), frequencies(8), dtype=torch.float64)
+    for found, expected in zip((cos, sin), tables_of([0, 3, 200], theta(8)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2, 5), (2, 1, 5)])
+def test_tables_have_the_shape_of_the_positions_and_one_column_per_pair(shape):
+    cos, sin = tables(torch.zeros(shape, dtype=torch.int64), frequencies(6))
+    assert cos.shape == sin.shape == (*shape, 3)
+
+
+@pytest.mark.parametrize("offset", [0, 1, -5, 100_000])
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(6, 8), (2, 6, 8), (2, 3, 6, 8), (0, 6, 8), (2, 0, 8)])
+def test_rotary_turns_each_pair_by_its_angle(shape, layout, base, offset):
+    x, positions = vectors(*shape), np.arange(shape[-2]) + offset
+    found = Rotary(8, base=base, layout=layout).on_query(x, at(positions))
+    expected = turned(x.cpu().numpy(), positions, theta(8, base), layout)
+    np.testing.assert_allclose(found.cpu(), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("width", [2, 4, 10, 12])
+def test_the_dimensions_beyond_the_pairs_pass(width, layout):
+    x = vectors(2, 5, 12)
+    cos, sin = tables_of(range(5), theta(width))
+    found = rotate(x, cos, sin, layout=layout)
+    np.testing.assert_allclose(found.cpu(), turned(x.cpu().numpy(), range(5), theta(width), layout), atol=1e-12)
+    assert torch.equal(found[..., width:], x[..., width:])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("width", [16, 8])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_result_is_the_exact_one_rounded_once(dtype, width, layout):
+    x = vectors(2, 7, 16, dtype=dtype)
+    work = torch.promote_types(dtype, torch.float32)
+    cos, sin = tables_of(range(7), theta(width), work)
+    found = rotate(x, cos, sin, layout=layout)
+    exact = torch.from_numpy(turned(x.double().cpu().numpy(), range(7), theta(width), layout))
+    slack = 4 * torch.finfo(work).eps * exact.abs().max()  # of the arithmetic inside
+    half_ulp = torch.finfo(dtype).eps / 2 * exact.abs() if dtype != work else 0
+    assert found.dtype == dtype
+    assert ((found.double().cpu() - exact).abs() <= half_ulp + slack).all()
+
+
+STRIDED = {
+    "transposed": lambda: vectors(3, 6, 2, 8).transpose(1, 2),
+    "every other column": lambda: vectors(2, 6, 16)[..., ::2],
+    "every other row": lambda: vectors(2, 12, 8)[:, ::2],
+    "odd storage offset": lambda: vectors(2 * 6 * 8 + 1)[1:].view(2, 6, 8),
+    "odd row stride": lambda: vectors(2, 6, 9)[..., 1:],
+    "last axis transposed": lambda: vectors(2, 8, 6).mT,
+    "expanded": lambda: vectors(1, 6, 8).expand(4, 6, 8),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("make", STRIDED.values(), ids=STRIDED)
+def test_any_memory_layout_will_do_and_the_input_stays_as_it_was(make, dtype, layout):
+    x = make().to(dtype) if dtype == torch.float64 else make().float()
+    before = x.clone()
+    cos, sin = tables_of(range(6), theta(8), dtype)
+    kept = cos.clone(), sin.clone()
+    found = rotate(x, cos, sin, layout=layout)
+    expected = turned(before.double().cpu().numpy(), range(6), theta(8), layout)
+    np.testing.assert_allclose(found.double().cpu(), expected, atol=1e-5 if dtype == torch.float32 else 1e-12)
+    assert torch.equal(x, before) and torch.equal(cos, kept[0]) and torch.equal(sin, kept[1])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_tables_of_each_batch_broadcast_over_the_heads(layout):
+    x, positions = vectors(2, 3, 4, 8), np.array([[0, 1, 2, 3], [50, 51, 52, 90]])
+    cos, sin = tables(at(positions), frequencies(8), dtype=torch.float64)
+    found = rotate(x, cos[:, None], sin[:, None], layout=layout)
+    for row in range(2):
+        expected = turned(x[row].cpu().numpy(), positions[row], theta(8), layout)
+        np.testing.assert_allclose(found[row].cpu(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [2, 4, 10])
+@pytest.mark.parametrize("position", [0, 1, -3, 2.5, 1000])
+@pytest.mark.parametrize("base", [10000.0, 7.0])
+def test_rotation_matrix_is_made_of_blocks(position, dim, base):
+    blocks = [
+        sympy.Matrix([[sympy.cos(angle), -sympy.sin(angle)], [sympy.sin(angle), sympy.cos(angle)]])
+        for i in range(dim // 2)
+        for angle in [sympy.nsimplify(position) * sympy.Integer(int(base)) ** sympy.Rational(-2 * i, dim)]
+    ]
+    expected = np.array(sympy.diag(*blocks).evalf(30), dtype=np.float64)
+    np.testing.assert_allclose(rotation_matrix(position, dim, base=base).numpy(), expected, rtol=0, atol=1e-12)
+
+
+def test_no_answer_is_remembered_from_another_base():
+    x, kept = vectors(6, 8), {base: Rotary(8, base=base) for base in BASES}
+    for base, offset in [*itertools.product((*BASES, *reversed(BASES)), (0, 9, 0)), (10000.0, 0)]:
+        positions = np.arange(6) + offset
+        expected = turned(x.cpu().numpy(), positions, theta(8, base), "interleaved")
+        for encoding in (kept[base], Rotary(8, base=base)):
+            np.testing.assert_allclose(encoding.on_key(x, at(positions)).cpu(), expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dim", [4, 6])
+def test_rotate_is_differentiable_in_x_and_in_its_tables(layout, dim):
+    x, (cos, sin) = vectors(2, 3, dim), tables_of(range(3), theta(4))
+    inputs = [value.requires_grad_() for value in (x, cos, sin)]
+    assert torch.autograd.gradcheck(lambda *args: rotate(*args, layout=layout), inputs)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("width", [8, 4])
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler about itself
+def test_rotate_compiles_whole(layout, width, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the compiler cannot read the type checker
+    torch._dynamo.reset()
+    x, (cos, sin) = vectors(2, 5, 8, dtype=torch.float32), tables_of(range(5), theta(width), torch.float32)
+    compiled = torch.compile(lambda *args: rotate(*args, layout=layout), fullgraph=True, backend="aot_eager")
+    expected = turned(x.double().cpu().numpy(), range(5), theta(width), layout)
+    np.testing.assert_allclose(compiled(x, cos, sin).cpu(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_vmap_over_x_and_over_x_with_its_tables(layout):
+    x, positions = vectors(3, 5, 8), np.arange(15).reshape(3, 5)
+    cos, sin = tables(at(positions), frequencies(8), dtype=torch.float64)
+    expected = np.stack([turned(x[i].cpu().numpy(), positions[i], theta(8), layout) for i in range(3)])
+    both = torch.vmap(lambda *args: rotate(*args, layout=layout))(x, cos, sin)
+    np.testing.assert_allclose(both.cpu(), expected, atol=1e-12)
+    one = torch.vmap(lambda x: rotate(x, cos[0], sin[0], layout=layout))(x)
+    expected = np.stack([turned(row.cpu().numpy(), positions[0], theta(8), layout) for row in x])
+    np.testing.assert_allclose(one.cpu(), expected, atol=1e-12)
+
+
+def test_rotary_in_bfloat16_keeps_its_frequencies():
+    encoding = Rotary(64, base=500000.0).to(torch.bfloat16)
+    assert encoding.frequencies.dtype == torch.float64
+    np.testing.assert_allclose(encoding.frequencies.numpy(), theta(64, 500000.0), rtol=1e-14)
+    assert not encoding.state_dict()
+    x = vectors(1, 64, dtype=torch.bfloat16)
+    exact = turned(x.double().cpu().numpy(), [2**20], theta(64, 500000.0), "interleaved")
+    np.testing.assert_allclose(encoding.on_query(x, at([2**20])).double().cpu(), exact, rtol=2**-8, atol=1e-5)
+
+
+def test_the_result_stays_on_the_device_of_its_input():
+    x = vectors(3, 8)
+    assert Rotary(8).on_query(x, at([0, 1, 2])).device == x.device
+    assert tables(at([1]), frequencies(8))[0].device == x.device
+
+
+# exercise, what is wrong, the broken body's change to the solution, the law that must name it
+BUGS = [
+    ("clock_speeds", "exponent i/d", ("-2 * np", "-1 * np"), "agreement"),
+    ("clock_speeds", "base ignored", ("base **", "10000.0 **"), "agreement"),
+    ("clock_speeds", "pairs counted from 1", ("np.arange(dim // 2)", "np.arange(1, dim // 2 + 1)"), "agreement"),
+    ("clock_speeds", "one per dimension", ("np.arange(dim // 2)", "np.arange(dim)"), r"agreement \(shape\)"),
+    ("turn_vector", "one sign lost", ("-x[1::2]", "x[1::2]"), "norm preservation"),
+    ("turn_vector", "cosine not repeated over pairs", ("np.cos(angles)", "np.cos(angles[0])"), "norm preservation"),
+    ("turn_vector", "position squared", ("position *", "position**2 *"), "composition"),
+    ("turn_vector", "clockwise", ("+ swapped", "- swapped"), "agreement"),
+    ("turn_vector", "exponent i/d", ("-2 * np", "-1 * np"), "agreement"),
+    ("turn_vector", "base forgotten", ("10000.0", "1000.0"), "agreement"),
+    ("slow_pairs", "the fast ones counted", ("return dim // 2 -", "return"), "agreement"),
+    ("slow_pairs", "2π forgotten", ("length / (2 * np.pi)", "length"), "agreement"),
+    ("slow_pairs", "not clipped", ("int(np.clip(first_slow, 0, dim // 2))", "int(first_slow)"), "agreement"),
+    ("slow_pairs", "off by one", ("np.log(base)) + 1", "np.log(base))"), "agreement"),
+    ("hidden_clocks", "negative frequencies left", ("np.abs(theta)", "theta"), "agreement"),
+    ("hidden_clocks", "columns not exchanged", ("[2 * j + 1, 2 * j]]", "[2 * j, 2 * j + 1]]"), "agreement"),
+    ("hidden_clocks", "frequencies halved", ("np.abs(theta)", "np.abs(theta) / 2"), "agreement"),
+    ("hidden_clocks", "Z not orthogonal", ("return Z,", "return 2 * Z,"), "agreement"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "fault", "change", "law"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
+def test_a_planted_bug_in_an_exercise_is_rejected_by_the_right_law(exercise, fault, change, law):
+    verdict = Lesson("rotary/rope").planted(exercise, *change)
+    assert re.match(rf"{exercise}: not yet\. {law} fails ", verdict)

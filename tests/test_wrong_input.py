@@ -1,0 +1,101 @@
+"""Wrong input is answered by an error that names the argument; valid input never yields NaN."""
+
+import jaxtyping
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from posemb_ref import attention
+from posemb_ref.rotary.rope import LAYOUTS, Rotary, frequencies, rotate, rotation_matrix, tables
+
+REFUSALS = (ValueError, TypeError, IndexError)
+quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_the_tests_enforce_the_shapes_in_signatures():
+    with pytest.raises(jaxtyping.TypeCheckError):
+        frequencies("8")
+    with pytest.raises(jaxtyping.TypeCheckError):
+        rotate(torch.zeros(3, 8), torch.zeros(4, 4), torch.zeros(4, 4))
+
+
+@pytest.fixture
+def untyped(monkeypatch):
+    """Silence the type checker, so that the function's own error is the one that answers."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+not_numbers = st.one_of(st.none(), st.text(max_size=2), st.booleans(), st.just([1]), st.just(1j))
+bad_dim = st.one_of(st.integers(max_value=0), st.integers(1, 99).map(lambda n: 2 * n + 1), numbers, not_numbers)
+bad_base = st.one_of(st.floats(max_value=0), st.sampled_from([float("inf"), float("nan")]), not_numbers)
+not_finite = st.one_of(st.sampled_from([float("inf"), -float("inf"), float("nan")]), not_numbers)
+bad_layout = st.text().filter(lambda text: text not in LAYOUTS) | st.sampled_from([None, 3])
+not_a_tensor = st.one_of(st.none(), st.lists(st.floats(), max_size=2), numbers)
+not_floats = st.sampled_from([torch.int64, torch.int8, torch.bool, torch.complex64]).map(
+    lambda dtype: torch.ones(3, 4, dtype=dtype)
+)
+bad_vectors = st.one_of(not_a_tensor, not_floats, st.sampled_from([torch.ones(()), torch.ones(4)]))
+bad_positions = st.one_of(
+    not_a_tensor,
+    st.sampled_from([torch.float16, torch.bfloat16, torch.bool, torch.complex64]).map(lambda d: torch.ones(3, dtype=d)),
+    st.sampled_from([float("inf"), float("nan")]).map(lambda value: torch.tensor([0, value, 1])),
+)
+bad_frequencies = st.one_of(bad_positions, st.sampled_from([torch.ones(()), torch.ones(2, 2)]))
+bad_tables = st.one_of(
+    bad_vectors, st.sampled_from([(3, 3), (3, 0), (2, 2), (1, 2), (5, 3, 2)]).map(lambda shape: torch.ones(shape))
+)
+x, cos = torch.ones(3, 4), torch.ones(3, 2)
+
+REFUSED = [
+    ("dim", bad_dim, lambda bad: frequencies(bad)),
+    ("dim", bad_dim, lambda bad: rotation_matrix(1, bad)),
+    ("dim", bad_dim, lambda bad: Rotary(bad)),
+    ("base", bad_base, lambda bad: frequencies(4, base=bad)),
+    ("base", bad_base, lambda bad: rotation_matrix(1, 4, base=bad)),
+    ("base", bad_base, lambda bad: Rotary(4, base=bad)),
+    ("position", not_finite, lambda bad: rotation_matrix(bad, 4)),
+    ("layout", bad_layout, lambda bad: Rotary(4, layout=bad)),
+    ("layout", bad_layout, lambda bad: rotate(x, cos, cos, layout=bad)),
+    ("positions", bad_positions, lambda bad: tables(bad, torch.ones(2))),
+    ("positions", bad_positions, lambda bad: Rotary(4).on_query(x, bad)),
+    ("frequencies", bad_frequencies, lambda bad: tables(torch.arange(3), bad)),
+    ("dtype", st.sampled_from([torch.int64, torch.bool, "float32", None]), lambda bad: tables(torch.arange(3), torch.ones(2), dtype=bad)),
+    ("x", bad_vectors, lambda bad: rotate(bad, cos, cos)),
+    ("cos", bad_tables, lambda bad: rotate(x, bad, cos)),
+    ("cos", bad_tables, lambda bad: rotate(x, bad, bad)),
+    ("sin", bad_tables, lambda bad: rotate(x, cos, bad)),
+    ("q", bad_vectors, lambda bad: attention(bad, x, x)),
+    ("k", bad_vectors, lambda bad: attention(x, bad, x)),
+    ("v", bad_vectors, lambda bad: attention(x, x, bad)),
+    ("k", st.sampled_from([torch.ones(3, 5), torch.ones(4, 4), torch.ones(2, 3, 4), torch.ones(0, 4)]), lambda bad: attention(x, bad, x)),
+    ("bias", st.sampled_from([torch.ones(4, 3), torch.ones(2, 3, 3), torch.ones(3, 3, dtype=torch.int64), 1.0]), lambda bad: attention(x, x, x, bias=bad)),
+    ("scale", not_finite.filter(lambda bad: bad is not None), lambda bad: attention(x, x, x, scale=bad)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
+@quick
+@given(data=st.data())
+def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
+    bad = data.draw(values)
+    with pytest.raises(REFUSALS, match=rf"\b{argument}\b"):
+        call(bad)
+
+
+@quick
+@given(
+    pairs=st.integers(1, 5),
+    extra=st.integers(0, 3),
+    shape=st.lists(st.integers(0, 3), min_size=1, max_size=3),
+    base=st.floats(1e-3, 1e9),
+    offset=st.integers(-(2**31), 2**31),
+    layout=st.sampled_from(LAYOUTS),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+)
+def test_valid_input_keeps_its_shape_and_dtype_and_never_becomes_nan(pairs, extra, shape, base, offset, layout, dtype):
+    x = torch.ones(*shape, 2 * pairs + extra, dtype=dtype)
+    found = Rotary(2 * pairs, base=base, layout=layout).on_query(x, torch.arange(shape[-1]) + offset)
+    assert found.shape == x.shape and found.dtype == dtype
+    assert found.isfinite().all()
