@@ -7,6 +7,7 @@ Source: Vaswani et al. (2017), "Attention is all you need", eq. (1).
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Real
@@ -44,18 +45,23 @@ def attention(
         or the bias leaves a query with no key to look at.
     """
     _expect_attention(q, k, v)
-    if scale is not None:
-        expect.finite("scale", scale)
+    return _weights(q, k, bias, causal, scale) @ v
+
+
+def _weights(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, scale: float | None) -> Tensor:
     scores = _scores(q, k, bias, scale)
     if causal:
         scores = scores.masked_fill(_future(q.shape[-2], k.shape[-2], q.device), -math.inf)
     if bias is not None and scores.isneginf().all(-1).any():
         raise ValueError("bias must leave every query at least one key, got a row of -inf")
-    return scores.softmax(-1) @ v
+    return scores.softmax(-1)
 
 
 def _scores(q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
-    scores = q @ k.mT * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    if scale is None:
+        scale = 1 / math.sqrt(q.shape[-1])
+    expect.finite("scale", scale)
+    scores = q @ k.mT * scale
     if bias is None:
         return scores
     expect.floating("bias", bias)
@@ -90,7 +96,15 @@ def _expect_attention(q: Tensor, k: Tensor, v: Tensor) -> None:
 
 
 class Encoding(nn.Module):
-    """Attention without positions: three doors, all of them closed. Subclasses override the doors they use."""
+    """Attention without positions: three doors, all of them closed. Subclasses override the doors they use.
+
+    Attributes
+    ----------
+    scale
+        Factor on the inner products of queries and keys; 1/√dim when None.
+    """
+
+    scale: float | None = None
 
     def at_input(
         self, x: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
@@ -117,7 +131,19 @@ class Encoding(nn.Module):
         query_positions: Real[Tensor, "*#batch query"],
         key_positions: Real[Tensor, "*#batch key"],
     ) -> Float[Tensor, "..."] | None:
-        """Open the third door: terms to add to the scaled scores, broadcasting to `(..., query, key)`, or None."""
+        """Open the third door: terms to add to the scaled scores, broadcasting to `(..., query, key)`, or None.
+
+        It receives q and k as they are before the second door.
+        """
+        return None
+
+    def on_values(
+        self,
+        weights: Float[Tensor, "*batch query key"],
+        query_positions: Real[Tensor, "*#batch query"],
+        key_positions: Real[Tensor, "*#batch key"],
+    ) -> Float[Tensor, "*batch query value"] | None:
+        """Open the third door for the values: what the attention weights add to the output, or None."""
         return None
 
     def scores(
@@ -129,7 +155,7 @@ class Encoding(nn.Module):
     ) -> Float[Tensor, "*batch query key"]:
         """Return the scores before the softmax: what the laws of relative position are about."""
         bias = self.on_scores(q, k, query_positions, key_positions)
-        return _scores(self.on_query(q, query_positions), self.on_key(k, key_positions), bias, scale=None)
+        return _scores(self.on_query(q, query_positions), self.on_key(k, key_positions), bias, self.scale)
 
     def forward(
         self,
@@ -142,10 +168,32 @@ class Encoding(nn.Module):
         causal: bool = False,
     ) -> Float[Tensor, "*batch query value"]:
         """Attend from queries at their positions to keys at theirs."""
-        return attention(
-            self.on_query(q, query_positions),
-            self.on_key(k, key_positions),
-            v,
-            bias=self.on_scores(q, k, query_positions, key_positions),
-            causal=causal,
-        )
+        _expect_attention(q, k, v)
+        bias = self.on_scores(q, k, query_positions, key_positions)
+        q, k = self.on_query(q, query_positions), self.on_key(k, key_positions)
+        weights = _weights(q, k, bias, causal, self.scale)
+        added = self.on_values(weights, query_positions, key_positions)
+        return weights @ v if added is None else weights @ v + added
+
+
+class Absolute(Encoding):
+    """An absolute encoding: it opens the first door, and adds a vector that belongs to the position.
+
+    Parameters
+    ----------
+    vectors
+        Maps positions `(..., seq)` to vectors p `(..., seq, dim)`: a `LearnedEncoding`, or `sinusoidal` with its `dim`.
+    """
+
+    def __init__(self, vectors: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.vectors = vectors
+
+    def at_input(
+        self, x: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
+    ) -> Float[Tensor, "*batch seq dim"]:
+        """Return x + p."""
+        p = self.vectors(positions)
+        expect.floating("x", x, min_rank=2)
+        expect.broadcasts_to("the vectors of the positions", p.shape, x.shape)
+        return x + p.to(x.dtype)

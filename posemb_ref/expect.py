@@ -16,6 +16,13 @@ def integer(name: str, value: object) -> None:
         raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}")
 
 
+def natural(name: str, value: object, *, least: int = 1) -> None:
+    """`value` is an int, `least` or more."""
+    integer(name, value)
+    if value < least:
+        raise ValueError(f"{name} must be {least} or more, got {value}")
+
+
 def even(name: str, value: object) -> None:
     """`value` is a positive even int."""
     integer(name, value)
@@ -74,6 +81,13 @@ def exact(name: str, value: object) -> None:
     allowed = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float32, torch.float64}
     if value.dtype not in allowed:
         raise TypeError(f"{name} must be integers, float32 or float64, got {value.dtype}")
+
+
+def integers(name: str, value: object, *, min_rank: int = 0) -> None:
+    """`value` is a tensor of integers (booleans are not)."""
+    tensor(name, value, min_rank=min_rank)
+    if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+        raise TypeError(f"{name} must be integers, got {value.dtype}")
 
 
 def same_device(**tensors: Tensor) -> None:

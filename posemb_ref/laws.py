@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from posemb_ref.attention import Encoding
+
 Transform = Callable[[Tensor, Tensor], Tensor]
 Scores = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -177,6 +179,21 @@ def scores_of(transform: Transform) -> Scores:
 
     def scores(q: Tensor, k: Tensor, query_positions: Tensor, key_positions: Tensor) -> Tensor:
         return transform(q, query_positions) @ transform(k, key_positions).mT
+
+    return scores
+
+
+def layer_scores(encoding: Encoding, *, dim: int) -> Scores:
+    """Return the score function of one head of a layer, with generic projections after the first door.
+
+    With it the laws of scores apply to every encoding, through whichever doors it enters.
+    """
+    query_weight, key_weight = (_vectors(dim, dim, seed=seed) / dim**0.5 for seed in (3, 4))
+
+    def scores(x: Tensor, y: Tensor, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        q = encoding.at_input(x, query_positions) @ query_weight.to(x)
+        k = encoding.at_input(y, key_positions) @ key_weight.to(y)
+        return encoding.scores(q[None], k[None], query_positions, key_positions)[0]
 
     return scores
 

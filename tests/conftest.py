@@ -9,6 +9,14 @@ NOT_COMPARED = ("image/svg+xml", "stderr")
 MUST_RUN_IN_CI = ("tests/oracles", "tests/site")
 
 
+@pytest.fixture
+def untyped(monkeypatch):
+    """Silence the type checker, so that the function's own error is the one that answers."""
+    import jaxtyping
+
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
 class Notebooks:
     """Hooks for the lessons, which lie outside this folder."""
 

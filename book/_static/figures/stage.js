@@ -3,6 +3,7 @@
 //   stage.start({ m: 3, q: [1, 0] }, { glide: ["m"] })   the state; numbers named in glide ease to new values
 //   stage.canvas({ label, width, height, x, y })         an SVG drawing with scales, above or beside the controls
 //   stage.slider({ key: "m", label, min, max, step })    bound to state.m (or to any pair of functions get, set)
+//   stage.choice({ key: "base", label, options })        a list to choose state.base from
 //   stage.handle(canvas, { key: "q", label, step })      a point of the drawing to drag or move with arrow keys
 //   stage.readout({ name, label, value, format })        a number, shown
 //   stage.reset()                                        a button that brings the first state back
@@ -162,6 +163,19 @@
         output.text(format(now, state));
       });
       return input;
+    }
+
+    /** A list to choose from; options are [value, label] pairs. */
+    choice({ key, label, options }) {
+      const id = `${this.id}-${key}`;
+      this.controls ??= this.side.append("div").attr("class", "figure-controls");
+      const row = this.controls.append("div").attr("class", "figure-choice");
+      row.append("label").attr("for", id).html(label);
+      const select = row.append("select").attr("id", id).attr("name", key);
+      select.selectAll("option").data(options).join("option").attr("value", ([value]) => value).text(([, text]) => text);
+      select.on("change", () => this.set({ [key]: select.property("value") }));
+      this.draw((_, state) => select.property("value", state[key]));
+      return select;
     }
 
     /** A point to drag (mouse, pen, touch) or to move with arrow keys. `limit` keeps it where it may go. */
