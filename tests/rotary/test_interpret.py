@@ -1,0 +1,33 @@
+"""The exercises of "Reading a rotary head": each planted bug is rejected for the right reason."""
+
+import re
+
+import pytest
+
+from tests.notebooks.lesson import Lesson
+
+# exercise, what is wrong, the change to the solution, what the verdict must say
+BUGS = [
+    ("key_for", "turned back", ("1j * r", "-1j * r"), r"expected 1, found -1\b"),
+    ("key_for", "not turned", ("r * theta", "0 * theta"), "expected 1, found 0"),
+    ("key_for", "one step too far", ("r * theta", "(r + 1) * theta"), "expected 0, found 1"),
+    ("key_for", "longer with distance", ("1j * r * theta", "(0.1 + 1j) * r * theta"), "agreement fails"),
+    ("key_for", "the other layout", ("(z.real, z.imag), axis=-1", "(z.real, z.imag), axis=0"), "agreement fails"),
+    ("key_for", "mirror image", ("z.imag)", "-z.imag)"), "agreement fails"),
+    ("reach", "the chord taken for the angle at any size", ("2 * np.arcsin(tolerance / 2)", "tolerance"), "agreement fails"),
+    ("reach", "half the angle", ("2 * np.arcsin", "np.arcsin"), "agreement fails"),
+    ("reach", "rounded up", ("np.floor", "np.ceil"), "agreement fails"),
+    ("reach", "the frequency forgotten", (" / theta", ""), "agreement fails"),
+    ("favourite", "clockwise", ("1j * wanted", "-1j * wanted"), "agreement fails"),
+    ("favourite", "lengths instead of real parts", (".sum(-1).real", ".sum(-1).__abs__()"), "agreement fails"),
+    ("favourite", "counted from zero", ("wanted[np.argmax(there)]", "np.argmax(there)"), "agreement fails"),
+    ("favourite", "the last distance left out", ("high + 1)", "high - 21)"), "agreement fails"),
+    ("favourite", "distances from one", ("np.arange(len(scores))", "np.arange(len(scores)) + 1"), "agreement fails"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
+def test_a_planted_bug_is_rejected_for_the_right_reason(name, fault, change, says):
+    verdict = Lesson("rotary/interpret").planted(name, *change)
+    assert re.match(rf"{name}: not yet\. ", verdict)
+    assert re.search(says, verdict, re.DOTALL), verdict
