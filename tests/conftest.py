@@ -1,8 +1,13 @@
 """What all tests share: the device check, what nbval leaves uncompared, no silent skips in CI."""
 
+import math
 import os
+from importlib import metadata
 
 import pytest
+import torch
+
+from tests.verification import Verification
 
 # Pictures differ in every run (SVG holds random ids), and stderr is tested on its own.
 NOT_COMPARED = ("image/svg+xml", "stderr")
@@ -30,6 +35,8 @@ class Notebooks:
 def pytest_configure(config):
     """Stop at once when the tests are asked to run on a device that is not there."""
     config.pluginmanager.register(Notebooks(), "notebooks")
+    if not hasattr(config, "workerinput"):  # with several processes, the one that leads them
+        config.pluginmanager.register(Verification(config), "verification")
     if os.environ.get("POSEMB_DEVICE", "cpu") == "cpu":
         return
     from posemb_ref.device import lesson_device
@@ -38,6 +45,31 @@ def pytest_configure(config):
         lesson_device()
     except RuntimeError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def pytest_addoption(parser):
+    """Add the option of `make verify`."""
+    parser.addoption("--write-verification", action="store_true", help="write book/verification.md")
+
+
+@pytest.fixture
+def evidence(request):
+    """Note what a test shows: evidence("rotary.rope.rotate", "law", "linearity"). It counts once the test has passed."""
+    return lambda *what: request.node.user_properties.append(("evidence", what))
+
+
+@pytest.fixture
+def agrees(evidence):
+    """Assert that a result is that of another package, and note how closely."""
+
+    def agrees(function, package, found, expected, *, atol):
+        expected = expected.detach()
+        torch.testing.assert_close(found.detach(), expected.to(found.dtype), rtol=0, atol=atol)
+        difference = float((found.double() - expected.double()).abs().max())
+        exponent = math.ceil(math.log10(difference)) if difference else -math.inf
+        evidence(function, "peer", f"{package} {metadata.version(package)}", exponent)
+
+    return agrees
 
 
 def forbid_skip(report, path):

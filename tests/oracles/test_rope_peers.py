@@ -78,20 +78,20 @@ PEERS = [
 @pytest.mark.filterwarnings("ignore")  # of the peers about themselves
 @pytest.mark.parametrize(("dim", "base", "offset"), CASES)
 @pytest.mark.parametrize(("peer", "package", "layout", "only"), PEERS, ids=[peer[0].__name__ for peer in PEERS])
-def test_rotary_agrees(peer, package, layout, only, dim, base, offset):
+def test_rotary_agrees(agrees, peer, package, layout, only, dim, base, offset):
     pytest.importorskip(package)
     base = only or base  # some have no choice of base
     x, positions = queries(dim), torch.arange(9) + offset
     found = Rotary(dim, base=base, layout=layout).on_query(x, positions)
     expected = peer(x, dim, base, positions).detach()
     assert (expected - x).abs().max() > 0.5  # it did turn
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    agrees("rotary.rope.Rotary", package.replace("_", "-"), found, expected, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("dim", "base", "offset"), [case for case in CASES if case[0] == 8])
-def test_partial_rotary_agrees_with_gpt_neox(dim, base, offset):
+def test_partial_rotary_agrees_with_gpt_neox(agrees, dim, base, offset):
     pytest.importorskip("transformers")
     x, positions = queries(32), torch.arange(9) + offset
     found = Rotary(dim, base=base, layout="half").on_query(x, positions)
-    torch.testing.assert_close(found, neox_partial(x, dim, base, positions), rtol=0, atol=1e-4)
+    agrees("rotary.rope.Rotary", "transformers", found, neox_partial(x, dim, base, positions), atol=1e-4)

@@ -1,0 +1,116 @@
+"""What the tests have shown, gathered while they run, and the page that says so.
+
+A test notes what it shows with the fixture `evidence`. When the run ends, the notes become book/verification.md: written
+with `--write-verification`, otherwise compared with the page as it stands, so that a stale page fails the run. Only a run
+of all test files can judge; a run of some leaves the page alone.
+"""
+
+import inspect
+import math
+import os
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "book" / "verification.md"
+PARTS = ("absolute", "relative", "rotary")
+SOURCE = re.compile(r"\(([^()]*\b(?:eqs?\.|section|appendix) [^()]*(?:\([\d–]+\)[^()]*)*)\)")
+NOTES = re.compile(r"\b(evidence|agrees)\(")
+HEAD = """# How it is verified
+
+<!-- Written by `make verify`; `make test` fails when it is stale. -->
+
+This page was not written by hand. The tests note what they have shown, and when they have all passed the notes are set
+down here; a page that no longer says what the tests show fails them. For each public name of `posemb_ref` you find the
+equation that it implements, the lesson that derives it, the laws that were tried on it without finding a counterexample,
+and the independent implementations with which it was compared. A difference is given as the power of ten above it.
+"""
+
+
+def public(module):
+    """List the names that a module defines for others."""
+    members = vars(module).values()
+    own = (value for value in members if getattr(value, "__module__", None) == module.__name__)
+    return [value for value in own if callable(value) and not value.__name__.startswith("_")]
+
+
+def source(module, member):
+    """Return the equation that a docstring names, or else the source of its module."""
+    named = SOURCE.search(" ".join(inspect.getdoc(member).split()))
+    if named:
+        return named[1]
+    return re.search(r"Source: (.*?)(?:\n\n|$)", module.__doc__, re.DOTALL)[1].replace("\n", " ")
+
+
+def listed(values):
+    """Join what is to be read as one list."""
+    return ", ".join(sorted(values))
+
+
+def entry(name, module, member, notes):
+    """Say what is known of one public name."""
+    found = {kind: [value[2:] for value in notes if value[:2] == (name, kind)] for kind in ("law", "peer", "dtype")}
+    lines = [f"`{member.__name__}`", f": Source: {source(module, member)}."]
+    if found["law"]:
+        lines.append(f"  Laws: {listed(law for (law,) in found['law'])}.")
+    if found["dtype"]:
+        lines.append(f"  Types: {listed(dtype for (dtype,) in found['dtype'])}.")
+    if found["peer"]:
+        worst = {}
+        for peer, bound in found["peer"]:
+            worst[peer] = max(worst.get(peer, -math.inf), bound)
+        lines.append(f"  Agrees with: {listed(f'{peer} ({shown(bound)})' for peer, bound in worst.items())}.")
+    return "\n".join(lines)
+
+
+def shown(exponent):
+    """Write the power of ten above a difference."""
+    return "exactly" if exponent == -math.inf else f"below $10^{{{exponent}}}$"
+
+
+def render(notes):
+    """Write the page."""
+    sections = [HEAD]
+    for part in PARTS:
+        sections.append(f"## {part.capitalize()}")
+        for path in sorted((ROOT / "posemb_ref" / part).glob("[a-z]*.py")):
+            name = f"{part}.{path.stem}"
+            module = import_module(f"posemb_ref.{name}")
+            sections.append(f"### {{doc}}`../lessons/{part}/{path.stem}`")
+            sections += [entry(f"{name}.{member.__name__}", module, member, notes) for member in public(module)]
+    return "\n\n".join(section.strip("\n") for section in sections) + "\n"
+
+
+class Verification:
+    """Gathers the notes of all workers in the process that leads them."""
+
+    def __init__(self, config):
+        self.config, self.notes, self.files, self.failed = config, set(), set(), False
+
+    def pytest_runtest_logreport(self, report):
+        """Take the notes of a test that passed."""
+        self.files.add(report.nodeid.partition("::")[0])
+        self.failed |= report.failed
+        if report.when == "call" and report.passed:
+            self.notes |= {tuple(value) for key, value in report.user_properties if key == "evidence"}
+
+    def pytest_sessionfinish(self, session):
+        """Write the page, or fail the run if it is not what the tests have just shown."""
+        wanted = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+        noting = {name for name in wanted if NOTES.search((ROOT / name).read_text(encoding="utf-8"))}
+        if self.failed or not noting <= self.files or os.environ.get("POSEMB_DEVICE", "cpu") != "cpu":
+            return
+        page = render(self.notes)
+        if self.config.getoption("--write-verification"):
+            PAGE.write_text(page, encoding="utf-8")
+        elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self.stale = True
+
+    def pytest_terminal_summary(self, terminalreporter):
+        """Say why the run failed."""
+        if getattr(self, "stale", False):
+            terminalreporter.write_line("book/verification.md is not what the tests have shown: run make verify", red=True)
