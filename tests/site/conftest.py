@@ -1,9 +1,12 @@
-"""A browser for the tests of the site."""
+"""A browser for the tests of the site, and figures in it."""
 
 import shutil
+from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+from tests.site.figures import SITE, LiveFigure, opened
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Without a sandbox, because in a container there is none to be had; and quiet: the browser itself
@@ -27,3 +30,41 @@ def browser():
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_figure(browser, request):
+    """Open the figure of this file in a tab of its own; it does not glide unless a test asks for that."""
+    with ExitStack() as tabs:
+
+        def open_figure(name=None, **options):
+            name = name or request.module.FIGURE
+            return LiveFigure(tabs.enter_context(opened(browser, name, **options)), name)
+
+        yield open_figure
+
+
+@pytest.fixture(scope="module")
+def tab(browser, request):
+    """Open the figure of this file, wide and light, in a tab that many tests share."""
+    with opened(browser, request.module.FIGURE) as page:
+        yield LiveFigure(page, request.module.FIGURE)
+
+
+@pytest.fixture
+def live(tab):
+    """Give the figure of this file, as at first."""
+    assert tab.page.evaluate("document.documentElement.dataset.theme") == "light"
+    tab.reset()
+    return tab
+
+
+@pytest.fixture(scope="module")
+def formula(browser):
+    """Call a function of a library of the figures: formula("rope", "score", q, k, m, n, thetas)."""
+    page = browser.new_page()
+    page.goto((SITE / "book" / "welcome.html").as_uri(), wait_until="domcontentloaded")
+    page.wait_for_function("window.Figures")
+    call = "async ([library, name, args]) => (await Figures.library(library))[name](...args)"
+    yield lambda library, name, *args: page.evaluate(call, [library, name, args])
+    page.close()
