@@ -1,0 +1,1 @@
+"""Encodings that reach the scores: terms that depend on the distance between query and key."""
