@@ -14,8 +14,8 @@ from posemb_ref import expect
 
 
 def to_half(
-    weight: Float[Tensor, "rows *columns"], num_heads: int, *, rotary_dim: int | None = None
-) -> Float[Tensor, "rows *columns"]:
+    weight: Float[Tensor, "rows ..."], num_heads: int, *, rotary_dim: int | None = None
+) -> Float[Tensor, "rows ..."]:
     """Reorder the rows of a query or key projection from the interleaved to the half layout.
 
     Parameters
@@ -35,15 +35,15 @@ def to_half(
     Raises
     ------
     TypeError, ValueError
-        If `weight` is not floating point, its rows do not divide into heads of an even dimension, or `rotary_dim` is odd
-        or larger than a head.
+        If `weight` is not floating point, its rows do not divide into heads of an even dimension, or `rotary_dim` is
+        odd or larger than a head.
     """
     return _reorder(weight, num_heads, rotary_dim, pairs_first=True)
 
 
 def to_interleaved(
-    weight: Float[Tensor, "rows *columns"], num_heads: int, *, rotary_dim: int | None = None
-) -> Float[Tensor, "rows *columns"]:
+    weight: Float[Tensor, "rows ..."], num_heads: int, *, rotary_dim: int | None = None
+) -> Float[Tensor, "rows ..."]:
     """Reorder the rows of a query or key projection from the half to the interleaved layout: undo `to_half`.
 
     Parameters

@@ -25,6 +25,7 @@ class Lesson:
 
     def __init__(self, name):
         path = LESSONS / f"{name}.ipynb"
+        self.folder = path.parent
         self.cells, self.stubs, self.solutions = [], {}, {}
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
@@ -44,7 +45,7 @@ class Lesson:
         """Run the lesson: the names that each exercise's cell finds defined, by exercise."""
         os.environ["MPLBACKEND"] = "agg"
         names, found = {"__name__": "__main__"}, {}
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(self.folder):  # as Jupyter does
             for stub, body in self.cells:
                 if stub:
                     found[stub] = dict(names)

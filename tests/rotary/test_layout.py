@@ -106,7 +106,7 @@ BUGS = [
     (
         "pair_order",
         "odd before even",
-        ("range(0, dim, 2)), *range(1", "range(1, dim, 2)), *range(0"),
+        ("range(0, dim, 2), *range(1", "range(1, dim, 2), *range(0"),
         "agreement fails",
     ),
     ("pair_order", "nothing moved", ("[*range(0, dim, 2), *range(1, dim, 2)]", "list(range(dim))"), "agreement fails"),
