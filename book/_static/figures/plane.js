@@ -80,18 +80,10 @@
   /** The score as a function of m − n: a cosine, and the point where we are. */
   function strip(stage, rope) {
     const most = REACH[1] ** 2;
-    const plot = stage.canvas({
-      label: "The score against m − n", place: stage.side, width: 330, height: 170, margin: [26, 14, 24, 30],
-      x: [-LAST, LAST], y: [-most, most],
+    const { marks, x, y } = stage.plot({
+      label: "The score against m − n", place: stage.side, width: 330, height: 170, title: "score", end: "m − n",
+      x: [-LAST, LAST], y: [-most, most], xTicks: [-16, -8, 0, 8, 16], yTicks: [-4, 0, 4],
     });
-    const { marks, x, y } = plot;
-    marks.append("g").attr("class", "ticks").attr("transform", `translate(0,${y(-most)})`)
-      .call(d3.axisBottom(x).tickValues([-16, -8, 0, 8, 16]).tickSize(4).tickPadding(5).offset(0));
-    marks.append("g").attr("class", "ticks").attr("transform", `translate(${x(-LAST)},0)`)
-      .call(d3.axisLeft(y).tickValues([-4, 0, 4]).tickSize(4).tickPadding(4).offset(0));
-    marks.append("line").attr("class", "axis").attr("x1", x(-LAST)).attr("x2", x(LAST)).attr("y1", y(0)).attr("y2", y(0));
-    marks.append("text").attr("class", "title").attr("x", x(-LAST)).attr("y", 14).text("score");
-    stage.math(marks.append("text").attr("class", "ends").attr("x", x(12)).attr("y", y(-most) + 13), "m − n");
     const curve = marks.append("path").attr("class", "curve");
     const beads = marks.append("g").attr("class", "beads");
     const stem = marks.append("line").attr("class", "stem").attr("y1", y(0));

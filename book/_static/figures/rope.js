@@ -20,5 +20,76 @@
   /** (R_m q)·(R_n k). */
   const score = (q, k, m, n, thetas) => dot(rotate(q, m, thetas), rotate(k, n, thetas));
 
-  Figures.provide("rope", { frequencies, rotate2, rotate, dot, score });
+  /** How many positions each pair needs for one turn. */
+  const wavelengths = (thetas) => thetas.map((theta) => (2 * Math.PI) / theta);
+
+  // The score as a sum of waves (RoFormer, eqs. 35–37): at distance r it is Re Σ h_i e^(i r θ_i).
+
+  /** h_i = q_i · conj(k_i), each pair of dimensions read as a complex number [re, im]. */
+  const products = (q, k) => Array.from({ length: q.length / 2 }, (_, i) => {
+    const [a, b, c, d] = [q[2 * i], q[2 * i + 1], k[2 * i], k[2 * i + 1]];
+    return [a * c + b * d, b * c - a * d];
+  });
+
+  /** Re Σ h_i e^(i r θ_i): the score at distance r. */
+  const wave = (h, r, thetas) => {
+    let sum = 0;
+    for (let i = 0; i < h.length; i++) sum += h[i][0] * Math.cos(r * thetas[i]) - h[i][1] * Math.sin(r * thetas[i]);
+    return sum;
+  };
+
+  /** Σ |h_i|: no score is larger. */
+  const trivialBound = (h) => h.reduce((sum, [re, im]) => sum + Math.hypot(re, im), 0);
+
+  /** max |h_(i+1) − h_i|, where zero follows the last. */
+  const largestStep = (h) => Math.max(...h.map(([re, im], i) => {
+    const [nextRe, nextIm] = h[i + 1] ?? [0, 0];
+    return Math.hypot(nextRe - re, nextIm - im);
+  }));
+
+  /** Σ_j |S_j|, where S_j is the sum of the first j of the numbers e^(i r θ_i). */
+  const partialSums = (r, thetas) => {
+    let [re, im, sum] = [0, 0, 0];
+    for (const theta of thetas) {
+      re += Math.cos(r * theta);
+      im += Math.sin(r * theta);
+      sum += Math.sqrt(re * re + im * im);
+    }
+    return sum;
+  };
+
+  /** The bound on a score at distance r that summation by parts gives (RoFormer, eq. 37). */
+  const abelBound = (h, r, thetas) => largestStep(h) * partialSums(r, thetas);
+
+  // Layouts: pair i is dimensions 2i and 2i + 1 (interleaved), or i and i + dim/2 (half).
+
+  /** From interleaved to half: the first members of all pairs, then the second ones. */
+  const toHalf = (x) => [...x.filter((_, i) => i % 2 === 0), ...x.filter((_, i) => i % 2 === 1)];
+
+  /** From half to interleaved: undoes toHalf. */
+  const toInterleaved = (x) => x.map((_, i) => x[Math.floor(i / 2) + (i % 2) * (x.length / 2)]);
+
+  /** R_position x in the half layout: turn each pair (x[i], x[i + dim/2]) by position·θ_i. */
+  const rotateHalf = (x, position, thetas) => {
+    const turned = thetas.map((theta, i) => rotate2([x[i], x[i + thetas.length]], position * theta));
+    return [...turned.map(([first]) => first), ...turned.map(([, second]) => second)];
+  };
+
+  /** Standard Gaussian numbers, the same for the same seed (mulberry32, then Box and Muller). */
+  function gaussian(seed, count) {
+    let state = seed;
+    const uniform = () => {
+      state = (state + 0x6d2b79f5) | 0;
+      let bits = Math.imul(state ^ (state >>> 15), state | 1);
+      bits = (bits + Math.imul(bits ^ (bits >>> 7), bits | 61)) ^ bits;
+      return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+    };
+    return Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+  }
+
+  Figures.provide("rope", {
+    frequencies, rotate2, rotate, dot, score, wavelengths,
+    products, wave, trivialBound, largestStep, partialSums, abelBound,
+    toHalf, toInterleaved, rotateHalf, gaussian,
+  });
 })();

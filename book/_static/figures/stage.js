@@ -2,10 +2,14 @@
 //
 //   stage.start({ m: 3, q: [1, 0] }, { glide: ["m"] })   the state; numbers named in glide ease to new values
 //   stage.canvas({ label, width, height, x, y })         an SVG drawing with scales, above or beside the controls
+//   stage.plot({ label, …, title, end })                 a canvas with ticks and a title
 //   stage.slider({ key: "m", label, min, max, step })    bound to state.m (or to any pair of functions get, set)
+//   stage.stops({ key: "m", label, values })             a slider over a list of numbers, such as stage.counts(last)
 //   stage.choice({ key: "base", label, options })        a list to choose state.base from
 //   stage.handle(canvas, { key: "q", label, step })      a point of the drawing to drag or move with arrow keys
+//   stage.grid(canvas, { key: "cell", label, size })     cells of the drawing to point at or walk through
 //   stage.readout({ name, label, value, format })        a number, shown
+//   stage.button({ label, set })                         a button; both are functions of the state
 //   stage.reset()                                        a button that brings the first state back
 //   stage.draw((shown, state) => …)                      called after each change; shown has the eased numbers
 //   stage.say((state) => "…")                            one sentence for screen readers once things are still
@@ -112,6 +116,22 @@
       };
     }
 
+    /** A canvas with axes: ticks below and on the left, a line at y = 0, a title, and a formula near the end of x. */
+    plot({ x, y, xTicks, yTicks, title, end, margin = [26, 14, 24, 30], ...rest }) {
+      const plot = this.canvas({ x, y, margin, ...rest });
+      const { marks, x: across, y: up } = plot;
+      marks.append("g").attr("class", "ticks").attr("transform", `translate(0,${up(y[0])})`)
+        .call(d3.axisBottom(across).tickValues(xTicks).tickSize(4).tickPadding(5).offset(0));
+      marks.append("g").attr("class", "ticks").attr("transform", `translate(${across(x[0])},0)`)
+        .call(d3.axisLeft(up).tickValues(yTicks).tickSize(4).tickPadding(4).offset(0));
+      marks.append("line").attr("class", "axis").attr("x1", across(x[0])).attr("x2", across(x[1]))
+        .attr("y1", up(0)).attr("y2", up(0));
+      marks.append("text").attr("class", "title").attr("x", across(x[0])).attr("y", 14).text(title);
+      const middle = (across(xTicks.at(-1)) + across(xTicks.at(-2))) / 2;
+      if (end) this.math(marks.append("text").attr("class", "ends").attr("x", middle).attr("y", up(y[0]) + 13), end);
+      return plot;
+    }
+
     /** An arrow from the origin; gives a function that points it at [x, y]. */
     arrow({ marks, x, y }, className) {
       const group = marks.append("g").attr("class", `arrow ${className}`);
@@ -165,15 +185,39 @@
       return input;
     }
 
+    /** A slider over the numbers that values(state) lists in increasing order; the list may change with the state. */
+    stops({ key, values, set = (value) => ({ [key]: value }), format = (value) => d3.format(",")(value), ...rest }) {
+      this.draw((_, state) => input.attr("max", values(state).length - 1));
+      const input = this.slider({
+        key, min: 0, max: 0, step: 1, ...rest,
+        get: (state) => d3.bisectLeft(values(state), state[key]),
+        set: (place, state) => set(values(state)[place], state),
+        format: (_, state) => format(state[key], state),
+      });
+      return input;
+    }
+
+    /** 0 to last: every number up to 100, then by tens up to 1000, by hundreds up to 10000, and so on. */
+    counts(last) {
+      const steps = d3.range(2, Math.max(2, Math.ceil(Math.log10(last)))).map((power) => 10 ** power);
+      const all = [...d3.range(100), ...steps.flatMap((step) => d3.range(step, 10 * step, step / 10))];
+      return [...all.filter((count) => count < last), last];
+    }
+
+    /** Twenty numbers to a factor of ten, of two digits each: 10, 11, 13, 14, 16, … */
+    decades(low, high) {
+      return d3.range(20 * Math.log10(low), 20 * Math.log10(high) + 0.5).map((i) => Number((10 ** (i / 20)).toPrecision(2)));
+    }
+
     /** A list to choose from; options are [value, label] pairs. */
-    choice({ key, label, options }) {
+    choice({ key, label, options, set = (value) => ({ [key]: value }) }) {
       const id = `${this.id}-${key}`;
       this.controls ??= this.side.append("div").attr("class", "figure-controls");
       const row = this.controls.append("div").attr("class", "figure-choice");
       row.append("label").attr("for", id).html(label);
       const select = row.append("select").attr("id", id).attr("name", key);
       select.selectAll("option").data(options).join("option").attr("value", ([value]) => value).text(([, text]) => text);
-      select.on("change", () => this.set({ [key]: select.property("value") }));
+      select.on("change", () => this.set(set(options[select.property("selectedIndex")][0], this.state)));
       this.draw((_, state) => select.property("value", state[key]));
       return select;
     }
@@ -209,6 +253,41 @@
       return group;
     }
 
+    /**
+     * Cells to point at: row i, column j covers x from j to j + 1 and y from i to i + 1. A click, a tap or the arrow
+     * keys choose state[key] = [row, column]; a mouse that rests on a cell puts it in state[over], null elsewhere.
+     * text([row, column], state) is what a screen reader says of a cell. Gives the cells, for the figure to colour.
+     */
+    grid({ svg, handles, x, y }, { key, over = `${key}Under`, label, size: [rows, columns], text }) {
+      for (const state of [this.first, this.state, this.shown]) state[over] = null;
+      const id = (cell) => `${this.id}-${key}-${cell.join("-")}`;
+      const grid = handles.append("g").attr("class", `figure-grid grid-${key}`).attr("role", "grid")
+        .attr("tabindex", 0).attr("aria-label", label).attr("aria-readonly", true);
+      const cells = grid.selectAll("g").data(d3.range(rows)).join("g").attr("role", "row")
+        .selectAll("rect").data((row) => d3.range(columns).map((column) => [row, column])).join("rect")
+        .attr("role", "gridcell").attr("id", id).attr("x", ([, j]) => x(j)).attr("y", ([i]) => y(i))
+        .attr("width", x(1) - x(0)).attr("height", y(1) - y(0));
+      grid.append("rect").attr("class", "ring").attr("x", x(0)).attr("y", y(0))
+        .attr("width", x(columns) - x(0)).attr("height", y(rows) - y(0));
+      cells.on("click", (_, cell) => this.set({ [key]: cell }));
+      cells.on("pointerenter", (event, cell) => event.pointerType === "mouse" && this.set({ [over]: cell }));
+      grid.on("pointerleave", () => this.state[over] && this.set({ [over]: null }));
+      grid.on("keydown", (event) => {
+        const arrow = ARROWS[event.key];
+        if (!arrow) return;
+        event.preventDefault();
+        const leap = event.shiftKey ? LEAP : 1;
+        const [row, column] = this.state[key];
+        const inside = (value, count) => Math.min(count - 1, Math.max(0, value));
+        this.set({ [key]: [inside(row - leap * arrow[1], rows), inside(column + leap * arrow[0], columns)], [over]: null });
+      });
+      this.draw((_, state) => {
+        grid.attr("aria-activedescendant", id(state[key]));
+        cells.attr("aria-label", (cell) => text(cell, state)).attr("aria-selected", (cell) => String(cell) === String(state[key]));
+      });
+      return cells;
+    }
+
     readout({ name, label, value, format = (v) => d3.format(".3f")(v) }) {
       this.numbers ??= this.side.append("div").attr("class", "figure-numbers");
       const row = this.numbers.append("p").attr("class", `figure-number number-${name}`);
@@ -217,13 +296,18 @@
       this.draw((_, state) => {
         const now = value(state);
         this.root.dataset[name] = now;
-        output.text(format(now));
+        output.text(format(now, state));
       });
     }
 
+    button({ label, set }) {
+      const button = this.controls.append("button").attr("type", "button").attr("class", "figure-button")
+        .on("click", () => this.set(set(this.state)));
+      this.draw((_, state) => button.text(label(state)));
+    }
+
     reset() {
-      this.controls.append("button").attr("type", "button").attr("class", "figure-reset").text("Reset")
-        .on("click", () => this.set(this.first));
+      this.button({ label: () => "Reset", set: () => this.first });
     }
   }
 
