@@ -18,7 +18,7 @@ help:
 	@echo "make lab       open the lessons in JupyterLab"
 	@echo "make refresh   run the lessons again and store their outputs (LESSON=path for one)"
 	@echo "make lint      check style and formatting, notebooks included"
-	@echo "make bench     measure the rotation against other implementations"
+	@echo "make bench     measure the rotation and linear attention against other implementations"
 	@echo "make clean     remove what was built (the environment stays)"
 
 book: site
@@ -65,6 +65,7 @@ lint: .venv/all.stamp
 
 bench: .venv/all.stamp
 	$(BIN)/python -m bench.rotary.rope
+	$(BIN)/python -m bench.rotary.linear_attention
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Compare `rotate`, with prepared tables, to three others in one interleaved run: `make bench`.
 
-`make bench > bench/rotary/rope.txt` records a run for the lesson on layouts.
+`python -m bench.rotary.rope > bench/rotary/rope.txt` records a run for the lesson on layouts.
 
 Machines differ and are busy, so only ratios within one run mean anything; each is the median over rounds.
 """
