@@ -57,6 +57,8 @@ refresh: .venv/all.stamp
 	  done=$$((done + 1)); echo "[$$done/$$total] $$lesson"; \
 	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level=WARN \
 	    --ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.record_timing=False "$$lesson"; \
+	  $(BIN)/jupyter nbconvert --to notebook --inplace --log-level=WARN \
+	    --CoalesceStreamsPreprocessor.enabled=True "$$lesson"; \
 	done
 
 lint: .venv/all.stamp

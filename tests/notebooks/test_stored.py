@@ -4,6 +4,7 @@ Whether they are still *true* is checked by nbval, which runs the lessons again 
 nbval says nothing about a lesson without outputs, so this file does.
 """
 
+import itertools
 import json
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def output_faults(notebook):
     return faults
 
 
+def stream_faults(notebook):
+    """Say whether what one cell prints is stored in pieces: the page would show a box for each."""
+    kinds = [[output["output_type"] for output in cell["outputs"]] for cell in code_cells(notebook)]
+    split = any(pair == ("stream", "stream") for kind in kinds for pair in itertools.pairwise(kind))
+    return ["printed text in pieces: run make refresh"] if split else []
+
+
 def figure_faults(notebook):
     """Say which pictures lack a description, a caption or a name to link to."""
     faults = []
@@ -66,7 +74,7 @@ def kernel_faults(notebook):
     return [] if name == "python3" else [f"kernel {name!r}, not 'python3'"]
 
 
-CHECKS = [order_faults, output_faults, figure_faults, kernel_faults]
+CHECKS = [order_faults, output_faults, stream_faults, figure_faults, kernel_faults]
 
 
 def test_there_are_lessons():
@@ -97,6 +105,7 @@ def make(**changes):
 
 
 ERROR = {"output_type": "error", "ename": "ValueError", "evalue": "odd", "traceback": []}
+PRINTED = {"output_type": "stream", "name": "stdout", "text": "a line"}
 STDERR = {"output_type": "stream", "name": "stderr", "text": "a warning"}
 
 
@@ -113,6 +122,7 @@ def test_a_sound_notebook_passes(check):
         (output_faults, {"outputs": []}, "no stored outputs"),
         (output_faults, {"outputs": [ERROR]}, "ValueError: odd"),
         (output_faults, {"outputs": [STDERR]}, "a warning"),
+        (stream_faults, {"outputs": [PRINTED, PRINTED]}, "in pieces"),
         (figure_faults, {"metadata": {}}, "no alt text"),
         (figure_faults, {"metadata": {"mystnb": {"image": {"alt": "long enough text"}}}}, "caption"),
     ],
