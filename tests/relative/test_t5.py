@@ -1,0 +1,366 @@
+"""posemb_ref.relative.t5 against whole-number arithmetic and loops in NumPy; nothing here asks the code under test."""
+
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from posemb_ref import laws
+from posemb_ref.device import lesson_device
+from posemb_ref.relative.t5 import T5, bucket
+from tests.notebooks.lesson import Lesson
+from tests.wrong_input import bad_count, bad_vectors, not_integers, quick, refused
+
+DEVICE = lesson_device()
+TABLES = [(32, 128), (32, 256), (16, 64), (64, 1024), (4, 5), (6, 4), (320, 800)]
+PARAMETERS = [(*table, both) for table in TABLES for both in (True, False)]
+
+
+def whole_number_bucket(r, num_buckets, max_distance, bidirectional):
+    """T5's bucket without a logarithm: r ≥ e(R/e)^(k/L) is r^L ≥ R^k e^(L−k)."""
+    one_way = num_buckets // 2 if bidirectional else num_buckets
+    e = one_way // 2
+    steps, first_row = one_way - e, 0
+    if r < 0:
+        r, first_row = (-r, one_way) if bidirectional else (0, 0)
+    if r < e:
+        return first_row + r
+    reached = r**steps
+    return first_row + e + max(k for k in range(steps) if reached >= max_distance**k * e ** (steps - k))
+
+
+def options(num_buckets, max_distance, bidirectional):
+    return {"num_buckets": num_buckets, "max_distance": max_distance, "bidirectional": bidirectional}
+
+
+def bias_by_loop(table, m, n, parameters):
+    """One entry at a time, in float64."""
+    bias = np.empty((table.shape[1], len(m), len(n)))
+    for h, i, j in itertools.product(range(table.shape[1]), range(len(m)), range(len(n))):
+        bias[h, i, j] = table[whole_number_bucket(int(m[i]) - int(n[j]), *parameters), h]
+    return bias
+
+
+def vectors(*shape, dtype=torch.float64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
+
+
+def at(positions):
+    return torch.as_tensor(positions, device=DEVICE)
+
+
+def encoding_of(heads, parameters, seed=0):
+    encoding = T5(heads, **options(*parameters)).double().to(DEVICE)
+    encoding.load_state_dict({"table": vectors(parameters[0], heads, seed=seed)})
+    return encoding, encoding.table.detach().cpu().numpy()
+
+
+# Buckets
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_buckets_agree_with_whole_numbers(parameters):
+    reach = min(3 * parameters[1], 1200)
+    distance = torch.arange(-reach, reach + 1, device=DEVICE)
+    expected = [whole_number_bucket(r, *parameters) for r in distance.tolist()]
+    assert bucket(distance, **options(*parameters)).tolist() == expected
+
+
+def test_the_buckets_of_a_t5_decoder_begin_where_they_do():
+    rows = bucket(torch.arange(5000, device=DEVICE), bidirectional=False).tolist()
+    starts = [*range(16), 16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113]
+    assert [rows.index(row) for row in range(32)] == starts
+
+
+def test_the_buckets_of_a_t5_encoder_begin_where_they_do_in_both_directions():
+    starts = [*range(8), 8, 12, 16, 23, 32, 46, 64, 91]
+    past = bucket(torch.arange(5000, device=DEVICE)).tolist()
+    future = bucket(-torch.arange(5000, device=DEVICE)).tolist()
+    assert [past.index(row) for row in range(16)] == starts
+    assert [future.index(row) for row in range(17, 32)] == starts[1:]
+    assert 16 not in past + future
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_buckets_never_decrease_into_the_past_and_end_in_the_last_row(parameters):
+    num_buckets, max_distance, both = parameters
+    rows = bucket(torch.arange(2 * max_distance), **options(*parameters))
+    last = num_buckets // 2 - 1 if both else num_buckets - 1
+    assert (rows.diff() >= 0).all()
+    assert rows[max_distance:].unique().tolist() == [last]
+    assert rows[0] == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_every_integer_dtype_will_do_to_its_very_end(dtype):
+    ends = torch.iinfo(dtype)
+    distance = torch.tensor([ends.min, ends.max, 0, 9], dtype=dtype, device=DEVICE)
+    for parameters in ((32, 128, True), (32, 128, False), (32, 200, True)):
+        found = bucket(distance, **options(*parameters))
+        assert found.dtype == torch.int64 and found.device.type == DEVICE.type
+        small = [max(-10_000, min(10_000, r)) for r in distance.tolist()]
+        assert found.tolist() == [whole_number_bucket(r, *parameters) for r in small]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 3, 4), (2, 0, 4)])
+def test_buckets_keep_the_shape(shape):
+    assert bucket(torch.zeros(shape, dtype=torch.int64)).shape == shape
+    assert torch.equal(bucket(torch.arange(24).view(2, 12).mT), bucket(torch.arange(24)).view(2, 12).mT)
+
+
+def test_a_bucket_leaves_its_input_as_it_was():
+    distance = torch.arange(-300, 300)
+    bucket(distance), bucket(distance, bidirectional=False)
+    assert torch.equal(distance, torch.arange(-300, 300))
+
+
+# Biases
+
+POSITIONS = [
+    (range(6), range(6)),
+    ([0], range(200)),
+    ([140, 3, 3], [900, -40, 3, 0]),
+    (range(100_000, 100_004), range(99_990, 100_010, 3)),
+]
+
+
+@pytest.mark.parametrize(("m", "n"), POSITIONS)
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_the_bias_is_what_a_loop_makes_it(parameters, m, n):
+    m, n = list(m), list(n)
+    encoding, table = encoding_of(3, parameters)
+    found = encoding.on_scores(vectors(3, len(m), 4), vectors(3, len(n), 4), at(m), at(n))
+    np.testing.assert_array_equal(found.detach().cpu(), bias_by_loop(table, m, n, parameters))
+
+
+def test_positions_may_differ_between_sequences_and_even_between_heads():
+    encoding, table = encoding_of(3, (8, 20, True))
+    m = np.array([[0, 1, 2], [50, 7, 9]])
+    n = np.array([[0, 5], [30, 8]])
+    q, k = vectors(2, 3, 3, 4), vectors(2, 3, 2, 4)
+    expected = np.stack([bias_by_loop(table, m[i], n[i], (8, 20, True)) for i in range(2)])
+    for heads in (1, 3):
+        found = encoding.on_scores(q, k, at(m)[:, None].expand(2, heads, 3), at(n)[:, None])
+        np.testing.assert_array_equal(found.detach().cpu(), expected)
+    by_head = encoding.on_scores(q[0], k[0], at([[0, 1, 2], [5, 6, 7], [90, 1, 30]]), at([0, 4])).detach().cpu()
+    for h, own in enumerate([[0, 1, 2], [5, 6, 7], [90, 1, 30]]):
+        np.testing.assert_array_equal(by_head[h], bias_by_loop(table, own, [0, 4], (8, 20, True))[h])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_adds_the_bias_to_undivided_inner_products(causal):
+    parameters = (16, 40, not causal)
+    encoding, table = encoding_of(2, parameters)
+    q, k, v = vectors(2, 7, 8, seed=1), vectors(2, 9, 8, seed=2), vectors(2, 9, 5, seed=3)
+    m, n = list(range(32, 39)), list(range(30, 39))
+    found = encoding(q, k, v, at(m), at(n), causal=causal).detach().cpu()
+    scores = (q @ k.mT).cpu().numpy() + bias_by_loop(table, m, n, parameters)
+    if causal:
+        scores[:, np.array(m)[:, None] < np.array(n)] = -np.inf
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    expected = weights / weights.sum(-1, keepdims=True) @ v.cpu().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("law", [laws.shift_invariance, laws.toeplitz])
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_each_head_obeys_the_laws_of_relative_scores(parameters, law):
+    encoding, _ = encoding_of(3, parameters)
+    for h in range(3):
+        alone = T5(1, **options(*parameters)).double()
+        alone.load_state_dict({"table": encoding.table[:, h : h + 1].cpu()})
+        assert law(laws.layer_scores(alone, dim=6), dim=6) is None
+
+
+def test_it_does_not_claim_to_be_bounded():
+    encoding = T5(1).double()
+    torch.nn.init.constant_(encoding.table, 20.0)
+    assert laws.boundedness(laws.layer_scores(encoding, dim=6), dim=6) is not None
+
+
+def test_what_is_asked_and_answered_does_not_matter_to_the_bias_nor_the_bias_to_the_values():
+    encoding, _ = encoding_of(2, (32, 128, True))
+    m = at(range(50))
+    one = encoding.on_scores(vectors(2, 50, 4, seed=1), vectors(2, 50, 4, seed=2), m, m)
+    other = encoding.on_scores(vectors(2, 50, 4, seed=3), vectors(2, 50, 4, seed=4), m, m)
+    assert torch.equal(one, other)
+    assert encoding.on_values(one.softmax(-1), m, m) is None
+    x = vectors(2, 50, 4)
+    assert all(door(x, m) is x for door in (encoding.at_input, encoding.on_query, encoding.on_key))
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_one_query_at_a_time_with_cached_keys_gives_what_all_at_once_give(bidirectional):
+    encoding, _ = encoding_of(2, (16, 40, bidirectional))
+    x, positions = vectors(2, 60, 4), at(range(60)) + 7
+    at_once = encoding(x, x, x, positions, positions, causal=True)
+    for i in range(60):
+        seen = x[:, : i + 1], x[:, : i + 1]
+        step = encoding(x[:, i : i + 1], *seen, positions[i : i + 1], positions[: i + 1], causal=True)
+        torch.testing.assert_close(step[:, 0], at_once[:, i], rtol=0, atol=1e-12)
+
+
+def test_no_answer_is_remembered_from_other_parameters_or_positions():
+    made = {parameters: encoding_of(2, parameters) for parameters in PARAMETERS[:6]}
+    for parameters, offset in itertools.product([*made, *reversed(made)], (0, 500, 0)):
+        encoding, table = made[parameters]
+        m, n = [offset + 70], [offset, offset + 3, offset + 90]
+        found = encoding.on_scores(vectors(2, 1, 4), vectors(2, 3, 4), at(m), at(n))
+        np.testing.assert_array_equal(found.detach().cpu(), bias_by_loop(table, m, n, parameters))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_bias_has_the_dtype_of_q_and_its_buckets_stay_exact(dtype):
+    encoding, table = encoding_of(2, (32, 128, True))
+    rounded = torch.from_numpy(table).to(dtype).double().numpy()
+    m, n = [0, 100], [16, 32, 90, 300, 84, 68, 10]
+    for module in (encoding, encoding.to(dtype)):
+        found = module.on_scores(vectors(2, 2, 4, dtype=dtype), vectors(2, 7, 4, dtype=dtype), at(m), at(n))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found.detach().double().cpu(), bias_by_loop(rounded, m, n, (32, 128, True)))
+
+
+def test_a_low_precision_attention_runs_with_a_float32_table():
+    encoding, x = T5(2).to(DEVICE), vectors(2, 5, 4, dtype=torch.bfloat16)
+    assert encoding(x, x, x, at(range(5)), at(range(5)), causal=True).dtype == torch.bfloat16
+
+
+def test_the_bias_is_differentiable_in_the_table_and_unread_rows_stay_still():
+    encoding, _ = encoding_of(2, (8, 20, True))
+    q, m = vectors(2, 4, 3), at(range(4))
+
+    def bias(table):
+        return torch.func.functional_call(encoding, {"table": table}, (q, q, q, m, m))
+
+    assert torch.autograd.gradcheck(bias, encoding.table.detach().clone().requires_grad_())
+    encoding.on_scores(q, q, m, m).sum().backward()
+    # Distances 0, 1, 2, 3, of which 2 and 3 share a bucket: 4, 3 and 2 + 1 pairs, and as many in the future.
+    assert encoding.table.grad[:, 0].tolist() == [4, 3, 3, 0, 0, 3, 3, 0]
+
+
+class Floats(TorchDispatchMode):
+    """Notes how many numbers each new tensor of floats holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.is_floating_point():
+            self.sizes.append(result.untyped_storage().nbytes() // result.element_size())
+        return result
+
+
+def test_floats_are_made_once_per_distance_and_once_at_the_end_for_the_pairs():
+    encoding, _ = encoding_of(2, (32, 128, True))
+    q, m = vectors(2, 700, 1), at(range(700))
+    with torch.no_grad(), Floats() as seen:
+        encoding.on_scores(q, q, m, m)
+    large = [size for size in seen.sizes if size > 2 * (2 * 128 + 1)]
+    assert large == [2 * 700 * 700]
+
+
+def test_the_table_is_the_only_parameter_and_the_scale_is_one():
+    encoding = T5(12, num_buckets=20)
+    assert {name: tuple(p.shape) for name, p in encoding.named_parameters()} == {"table": (20, 12)}
+    assert encoding.scale == 1.0 and list(encoding.state_dict()) == ["table"]
+
+
+# Wrong input
+
+q3, positions3 = torch.ones(2, 3, 4), torch.arange(3)
+odd = st.integers(2, 50).map(lambda n: 2 * n + 1)
+not_a_flag = st.sampled_from([None, 0, 1, "yes"])
+bad_heads = st.sampled_from([torch.ones(3, 4), torch.ones(1, 3, 4), torch.ones(5, 3, 4), torch.ones(2, 1, 3, 4)])
+bad_length = st.sampled_from([torch.arange(2), torch.arange(1), torch.arange(4), torch.zeros(3, 3, dtype=torch.int64)])
+
+REFUSED = [
+    ("distance", not_integers, lambda bad: bucket(bad)),
+    ("num_buckets", bad_count, lambda bad: bucket(positions3, num_buckets=bad)),
+    ("num_buckets", odd, lambda bad: bucket(positions3, num_buckets=bad)),
+    ("num_buckets", st.just(2), lambda bad: bucket(positions3, num_buckets=bad)),
+    ("num_buckets", st.just(1), lambda bad: bucket(positions3, num_buckets=bad, bidirectional=False)),
+    ("max_distance", bad_count, lambda bad: bucket(positions3, max_distance=bad)),
+    ("max_distance", st.integers(1, 8), lambda bad: bucket(positions3, max_distance=bad)),
+    ("max_distance", st.integers(1, 16), lambda bad: bucket(positions3, max_distance=bad, bidirectional=False)),
+    ("max_distance", st.integers(2**24 + 1, 2**80), lambda bad: bucket(positions3, max_distance=bad)),
+    ("bidirectional", not_a_flag, lambda bad: bucket(positions3, bidirectional=bad)),
+    ("num_heads", bad_count, lambda bad: T5(bad)),
+    ("num_buckets", bad_count | odd, lambda bad: T5(2, num_buckets=bad)),
+    ("max_distance", bad_count, lambda bad: T5(2, max_distance=bad)),
+    ("bidirectional", not_a_flag, lambda bad: T5(2, bidirectional=bad)),
+    ("q", bad_vectors | bad_heads, lambda bad: T5(2).on_scores(bad, q3, positions3, positions3)),
+    ("k", bad_vectors | bad_heads, lambda bad: T5(2).on_scores(q3, bad, positions3, positions3)),
+    ("query_positions", not_integers | bad_length, lambda bad: T5(2).on_scores(q3, q3, bad, positions3)),
+    ("key_positions", not_integers | bad_length, lambda bad: T5(2).on_scores(q3, q3, positions3, bad)),
+]
+
+
+@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
+@quick
+@given(data=st.data())
+def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
+    refused(argument, call, data.draw(values))
+
+
+@pytest.mark.parametrize("parameters", [(4, 2, True), (2, 2, False), (3, 2, False), (32, 9, True), (32, 17, False)])
+def test_the_smallest_tables_that_make_sense_are_accepted(parameters):
+    rows = bucket(torch.arange(-40, 41), **options(*parameters)).tolist()
+    assert rows == [whole_number_bucket(r, *parameters) for r in range(-40, 41)]
+
+
+# What the lesson says about the module
+
+
+def test_the_last_bucket_begins_at_the_ceiling_of_the_lesson_s_formula():
+    for num_buckets, max_distance in [(32, 128), (16, 128), (32, 256), (64, 1024), (128, 2048)]:
+        e, steps = num_buckets // 2, num_buckets - num_buckets // 2
+        first = math.ceil(max_distance * (e / max_distance) ** (1 / steps))
+        rows = bucket(torch.tensor([first - 1, first]), **options(num_buckets, max_distance, False)).tolist()
+        assert rows == [num_buckets - 2, num_buckets - 1]
+
+
+def test_encoder_and_decoder_agree_up_to_distance_8_and_differ_in_1540_of_2080_pairs():
+    differ = bucket(torch.arange(64)) != bucket(torch.arange(64), bidirectional=False)
+    assert differ.nonzero()[0].item() == 9
+    assert sum(64 - r for r in differ.nonzero().flatten().tolist()) == 1540
+
+
+# exercise, what is wrong, the change to the solution, what the verdict must say
+BUGS = [
+    ("first_distance", "the exact ones forgotten", ("if i < e:", "if i < 0:"), "agreement fails"),
+    ("first_distance", "the cut missed when it is whole", ("r**L < R", "r**L <= R"), "agreement fails"),
+    ("first_distance", "one short", ("return r\n", "return r - 1\n"), "agreement fails"),
+    ("first_distance", "one step too few", ("B - B // 2", "B // 2 - 1"), "agreement fails"),
+    ("first_distance", "one bucket off", ("i - e, e", "i - e + 1, e"), "agreement fails"),
+    ("first_distance", "e and R exchanged", ("R**k * e ** (L - k)", "e**k * R ** (L - k)"), "agreement fails"),
+    ("spread", "n − m", ("m[:, None] - n", "n - m[:, None]"), "agreement fails"),
+    ("spread", "a sum of positions", ("m[:, None] - n", "m[:, None] + n"), "shift invariance fails"),
+    ("spread", "a causal table", ("both=True", "both=False"), "agreement fails"),
+    ("spread", "one column off", ("distance - low", "distance - low - 1"), "agreement fails"),
+    ("spread", "absolute positions", ("distance - low]", "distance - low] + m[0]"), "shift invariance fails"),
+    ("spread", "heads last", (".T\n", "\n"), "stopped with IndexError|agreement"),
+    ("for_kernel", "nothing done", ("math.sqrt(W_q.shape[0]) *", "1.0 *"), "agreement fails"),
+    ("for_kernel", "the bias scaled as well", ("* W_q, bias", "* W_q, math.sqrt(W_q.shape[0]) * bias"), "agreement fails"),
+    ("for_kernel", "divided once more", ("math.sqrt(W_q.shape[0]) *", "1 / math.sqrt(W_q.shape[0]) *"), "agreement fails"),
+    ("for_kernel", "the wrong dimension", ("W_q.shape[0]", "W_q.shape[1]"), "agreement fails"),
+    ("keys_for_half", "the last number not subtracted", (" - b[-1]", ""), "agreement fails"),
+    ("keys_for_half", "from 128 on", ("113 +", "128 +"), "agreement fails"),
+    ("keys_for_half", "rounded down", ("math.ceil", "math.floor"), "agreement fails"),
+    ("keys_for_half", "buckets counted, not distances", ("buckets(np.arange(113))", "np.arange(31)"), "agreement fails"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
+def test_a_planted_bug_in_an_exercise_is_rejected_for_the_right_reason(exercise, fault, change, says):
+    verdict = Lesson("relative/t5").planted(exercise, *change)
+    assert re.match(rf"{exercise}: not yet\. ", verdict)
+    assert re.search(says, verdict, re.DOTALL), verdict
