@@ -82,13 +82,12 @@ BUGS = [
     ("untied", "slope twice", ("[ones, slope", "[ones, slope**2"), "agreement fails"),
     ("untied", "slope forgotten", ("-slope * positions", "-positions"), "agreement fails"),
     ("untied", "transposed", ("axis=1)", "axis=0)"), "It stopped with AssertionError: two entries"),
-    ("relative_part", "only the diagonal", ("[[a, b], [-b, a]]", "[[a, 0], [0, a]]"), "agreement fails"),
-    ("relative_part", "symmetric", ("[-b, a]", "[b, a]"), "Toeplitz scores fails"),
-    ("relative_part", "diagonal as it was", ("[[a, b], [-b, a]]", "[[B[i, i], b], [-b, B[i + 1, i + 1]]]"), "Toeplitz scores fails"),
-    ("relative_part", "sum for mean", ("B[i + 1, i + 1]) / 2", "B[i + 1, i + 1])"), "agreement fails"),
-    ("relative_part", "other blocks kept", ("np.zeros(B.shape)", "B.copy()"), "Toeplitz scores fails"),
-    ("relative_part", "turned the wrong way", ("[[a, b], [-b, a]]", "[[a, -b], [b, a]]"), "agreement fails"),
-    ("relative_part", "all zero", ("nearest[i : i + 2, i : i + 2] = ", "unused = "), "agreement fails"),
+    ("liked", "positions alone left in", (" - pp", ""), "agreement fails"),
+    ("liked", "the query probed", ("score(nothing, word, m, n)", "score(word, nothing, m, n)"), "agreement fails"),
+    ("liked", "both probed", ("score(nothing, word, m, n)", "score(word, word, m, n)"), "agreement fails"),
+    ("liked", "another place", ("word, m, n)", "word, n, m)"), "agreement fails"),
+    ("liked", "always the first place", ("word, m, n) - pp", "word, 0, 0) - score(nothing, nothing, 0, 0)"), "agreement fails"),
+    ("liked", "one number", ("return np.array([score(nothing, word, m, n) - pp for word in np.eye(width)])", "return score(nothing, np.ones(width), m, n) - pp"), r"agreement \(shape\) fails"),
 ]  # fmt: skip
 
 
