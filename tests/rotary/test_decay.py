@@ -103,9 +103,9 @@ BUGS = [
     ("recurrence", "any clock will do", ("while max(", "while min("), "agreement fails"),
     ("recurrence", "begins at 0", ("tau = 1\n", "tau = 0\n"), "expected .* found 0"),
     ("recurrence", "looks at the real part", ("abs(np.exp(1j * tau * speed) - 1)", "1 - np.cos(tau * speed)"), "agreement fails"),
-    ("expected_score", "turned the wrong way", ("mean_k, r)", "mean_k, -r)"), "agreement fails"),
-    ("expected_score", "distance forgotten", ("mean_k, r)", "mean_k, 0)"), "agreement fails"),
-    ("expected_score", "squared lengths", ("score(mean_q, mean_k, r)", "score(mean_q, mean_q, r)"), "agreement fails"),
+    ("expected_score", "turned the wrong way", ("return score(mean_q, mean_k, r)", "return score(mean_q, mean_k, -r)"), "agreement fails"),
+    ("expected_score", "distance forgotten", ("return score(mean_q, mean_k, r)", "return score(mean_q, mean_k, 0)"), "agreement fails"),
+    ("expected_score", "squared lengths", ("return score(mean_q, mean_k, r)", "return score(mean_q, mean_q, r)"), "agreement fails"),
     ("expected_score", "doubled", ("return score", "return 2 * score"), "agreement fails"),
 ]  # fmt: skip
 
