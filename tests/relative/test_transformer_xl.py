@@ -3,6 +3,7 @@
 import copy
 import functools
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from posemb_ref import laws
 from posemb_ref.device import lesson_device
 from posemb_ref.relative.transformer_xl import TransformerXL, scores
+from tests.notebooks.lesson import Lesson
 from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, quick, refused
 
 DEVICE = lesson_device()
@@ -299,3 +301,39 @@ REFUSED = [
 @given(data=st.data())
 def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
     refused(argument, call, data.draw(values))
+
+
+# exercise, what is wrong, the change to the solution, what the verdict must say
+BUGS = [
+    ("under_its_key", "memory forgotten", ("(keys - queries + i) - j", "i - j"), "agreement fails"),
+    ("under_its_key", "n − m", ("(keys - queries + i) - j", "j - (keys - queries + i)"), "agreement fails|IndexError"),
+    ("under_its_key", "descending", ("distance + queries - 1]", "keys - 1 - distance]"), "agreement fails|IndexError"),
+    ("under_its_key", "one too far", ("distance + queries - 1", "distance + queries"), "agreement fails|IndexError"),
+    ("under_its_key", "one key too many", ("columns - queries + 1", "columns - queries + 2"), "agreement|IndexError"),
+    ("under_its_key", "rows for columns", ("by_distance[i, ", "by_distance[0, "), "agreement fails"),
+    ("clean_shift", "the garbage left", ("np.tril(shifted, columns - rows)", "shifted"), "agreement fails .* expected 0,"),
+    ("clean_shift", "the memory cut off", ("np.tril(shifted, columns - rows)", "np.tril(shifted)"), "agreement fails .*found 0$"),
+    ("clean_shift", "own key cut off", ("columns - rows)", "columns - rows - 1)"), "agreement fails .*found 0$"),
+    ("clean_shift", "the last row dropped", ("[1:].reshape", "[:-1].reshape"), "agreement fails"),
+    ("clean_shift", "zeros at the other end", ("[np.zeros((rows, 1)), x]", "[x, np.zeros((rows, 1))]"), "agreement fails"),
+    ("clean_shift", "not shifted", ("np.tril(shifted,", "np.tril(x,"), "agreement fails"),
+    ("step", "only the segment kept", ("seen[max(0, len(seen) - size) :]", "h[max(0, len(h) - size) :]"), "agreement"),
+    ("step", "what left the layer kept", ("torch.cat([memory, h])", "torch.cat([memory, layer(h, memory)])"), "agreement fails"),
+    ("step", "a memory of none is all", ("seen[max(0, len(seen) - size) :]", "seen[-size:]"), r"agreement \(shape\) fails for the input \(0\)"),
+    ("step", "the memory put last", ("[memory, h]", "[h, memory]"), "agreement fails"),
+    ("step", "the oldest kept", ("seen[max(0, len(seen) - size) :]", "seen[:size]"), "agreement fails"),
+    ("step", "not looked at", ("layer(h, memory)", "layer(h, memory[:0])"), "agreement fails"),
+    ("reach", "memory is the segment", ("- memory", "- segment"), "agreement fails"),
+    ("reach", "segments ignored", ("first // segment * segment", "first"), "agreement fails"),
+    ("reach", "one layer only", ("range(layers)", "range(1)"), "agreement fails"),
+    ("reach", "counted with both ends", ("last - first", "last - first + 1"), "agreement fails"),
+    ("reach", "N M", ("last - first", "layers * memory"), "agreement fails"),
+    ("reach", "right for M = L only", ("last - first", "layers * memory + segment - 1"), "agreement fails"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
+def test_a_planted_bug_is_rejected_by_the_right_law(exercise, fault, change, says):
+    verdict = Lesson("relative/transformer_xl").planted(exercise, *change)
+    assert re.match(rf"{exercise}: not yet\. ", verdict), verdict
+    assert re.search(says, verdict, re.DOTALL), verdict
