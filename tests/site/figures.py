@@ -91,6 +91,21 @@ class LiveFigure:
         """Find the slider of a number of the state."""
         return self.find(f"input[type=range][name={key}]")
 
+    def stop(self, key, value):
+        """Move the slider of a list of numbers to one of them."""
+        found = self.slider(key).evaluate(
+            """(slider, spoken) => {
+                const said = () => slider.getAttribute('aria-valuetext');
+                for (let place = 0; said() !== spoken && place <= slider.max; place++) {
+                    slider.value = place;
+                    slider.dispatchEvent(new Event('input'));
+                }
+                return said();
+            }""",
+            f"{value:,}",
+        )
+        assert found == f"{value:,}", f"the slider has no stop at {value:,}"
+
     def choice(self, key):
         """Find the list from which a part of the state is chosen."""
         return self.find(f"select[name={key}]")
