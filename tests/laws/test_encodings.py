@@ -1,75 +1,139 @@
-"""Every encoding obeys the laws it claims. A new encoding is one more line in ENCODINGS."""
+"""Every encoding obeys the laws it claims, and breaks those that it does not. A new encoding is one more line in CLAIMS."""
 
 import functools
 
 import pytest
 import torch
 
-from posemb_ref import Encoding, laws
+from posemb_ref import laws
 from posemb_ref.device import lesson_device
+from posemb_ref.encodings import encodings
 from posemb_ref.rotary.rope import LAYOUTS, Rotary
 
-DIM = 12  # of the vectors; an encoding may turn fewer
-TRANSFORM = (
-    laws.identity_at_zero,
-    laws.norm_preservation,
-    laws.composition,
-    laws.linearity,
-    laws.locality,
-    functools.partial(laws.device_parity, device=lesson_device()),
-    *(functools.partial(laws.dtype_parity, dtype=dtype) for dtype in (torch.float32, torch.bfloat16, torch.float16)),
-)
-SCORES = (laws.shift_invariance, laws.toeplitz, functools.partial(laws.boundedness, scale=DIM**-0.5))
-EVERYTHING = (*TRANSFORM, *SCORES)
+DIM = 12  # of the vectors; a rotary encoding may turn fewer
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+LINEAR = (laws.norm_preservation, laws.composition, laws.linearity)
+ALONE = (laws.locality,)
+RELATIVE = (laws.shift_invariance, laws.toeplitz)
+BOUNDED = (functools.partial(laws.boundedness, scale=DIM**-0.5),)
+EXACT = tuple(functools.partial(laws.dtype_parity, dtype=dtype) for dtype in DTYPES)
+AWAY = (functools.partial(laws.device_parity, device=lesson_device()),)
+TRANSFORM = (laws.identity_at_zero, *LINEAR, *ALONE, *EXACT, *AWAY)
 
-ENCODINGS = [
-    (lambda: Encoding(), EVERYTHING),
-    *(
-        (functools.partial(Rotary, dim, base=base, layout=layout), EVERYTHING)
-        for dim in (2, 8, DIM)
-        for base in (10000.0, 500000.0, 3.0)
-        for layout in LAYOUTS
-    ),
+CLAIMS = {
+    "none": (*TRANSFORM, *RELATIVE, *BOUNDED),
+    "learned": (),
+    "sinusoidal": (),
+    "Shaw": RELATIVE,
+    "Transformer-XL": RELATIVE,
+    "T5": RELATIVE,
+    "DeBERTa": RELATIVE,
+    "RoPE": (*TRANSFORM, *RELATIVE, *BOUNDED),
+}
+ROTARY = [
+    functools.partial(Rotary, dim, base=base, layout=layout)
+    for dim in (2, 8, DIM)
+    for base in (10000.0, 500000.0, 3.0)
+    for layout in LAYOUTS
 ]
-CLAIMS = [(make, law) for make, claims in ENCODINGS for law in claims]
 
 
-def name(value):
-    if isinstance(value, functools.partial):
-        return "-".join(map(str, (name(value.func), *value.args, *value.keywords.values())))
-    return getattr(value, "__name__", str(value))
+def named(name, seed=0):
+    """Make an encoding of the catalogue in float64, with parameters large enough to matter."""
+    encoding = encodings(DIM)[name].double()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in encoding.parameters():
+            parameter.normal_(generator=generator)
+    return encoding
 
 
-@pytest.mark.parametrize(("make", "law"), CLAIMS, ids=name)
-def test_an_encoding_obeys_the_laws_it_claims(evidence, make, law):
+def title(law):
+    return getattr(law, "func", law).__name__.replace("_", " ")
+
+
+def public_name(encoding):
+    kind = getattr(encoding, "vectors", encoding)
+    kind = getattr(kind, "func", type(kind))  # sinusoidal comes with its dim
+    return f"{kind.__module__.removeprefix('posemb_ref.')}.{kind.__name__}"
+
+
+def obeys(law, encoding):
+    if law in RELATIVE or law in BOUNDED:
+        subjects = [encoding.scores] if law in BOUNDED else [laws.layer_scores(encoding, dim=DIM)]
+    else:
+        subjects = [encoding.on_query, encoding.on_key]
+    return all(law(subject, dim=DIM) is None for subject in subjects)
+
+
+def note(evidence, law, encoding):
+    if law in EXACT:
+        evidence(public_name(encoding), "dtype", str(law.keywords["dtype"])[6:])
+    else:
+        evidence(public_name(encoding), "law", title(law))
+
+
+def test_the_claims_are_about_every_encoding():
+    assert list(CLAIMS) == list(encodings(DIM))
+
+
+@pytest.mark.parametrize(("name", "law"), [(name, law) for name, claims in CLAIMS.items() for law in claims], ids=str)
+def test_an_encoding_obeys_the_laws_it_claims(evidence, name, law):
+    encoding = named(name)
+    assert obeys(law, encoding)
+    note(evidence, law, encoding)
+
+
+@pytest.mark.parametrize("name", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("law", RELATIVE, ids=title)
+def test_an_absolute_encoding_is_not_relative(name, law):
+    assert not obeys(law, named(name))
+
+
+@pytest.mark.parametrize("law", CLAIMS["RoPE"], ids=title)
+@pytest.mark.parametrize("make", ROTARY)
+def test_rope_obeys_its_laws_with_every_parameter(evidence, make, law):
     encoding = make()
-    subjects = [encoding.scores] if law in SCORES else [encoding.on_query, encoding.on_key]
-    for subject in subjects:
-        assert law(subject, dim=DIM) is None
-    evidence(type(encoding).__module__.removeprefix("posemb_ref.") + "." + type(encoding).__name__, "law", name(law))
+    assert obeys(law, encoding)
+    note(evidence, law, encoding)
 
 
 def attended(encoding, m, n):
-    q, k, v = torch.randn(3, 2, 6, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    return encoding(q, k, v, m, n, causal=True)
+    q, k, v = torch.randn(3, 2, 1, 6, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return encoding(encoding.at_input(q, m), encoding.at_input(k, n), encoding.at_input(v, n), m, n, causal=True)
 
 
-@pytest.mark.parametrize("make", [make for make, claims in ENCODINGS if laws.shift_invariance in claims], ids=name)
+@pytest.mark.parametrize("name", [name for name, claims in CLAIMS.items() if laws.toeplitz in claims])
 @pytest.mark.parametrize("shift", [1, -40, 100_000])
-def test_attention_is_unchanged_when_all_positions_shift(make, shift):
-    encoding, m = make(), torch.arange(6)
+def test_attention_is_unchanged_when_all_positions_shift(name, shift):
+    encoding, m = named(name), torch.arange(6)
     torch.testing.assert_close(attended(encoding, m, m), attended(encoding, m + shift, m + shift), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_attention_with_rotary_feels_the_distance(layout):
-    encoding, m = Rotary(8, layout=layout), torch.arange(6)
+@pytest.mark.parametrize("name", [name for name in CLAIMS if name != "none"])
+def test_attention_feels_where_tokens_are(name):
+    encoding, m = named(name), torch.arange(6)
     assert (attended(encoding, m, m) - attended(encoding, m, 2 * m)).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("make", [make for make, claims in ENCODINGS], ids=name)
-def test_cached_keys_equal_keys_encoded_at_once(make):
-    encoding, k = make(), torch.randn(2, 6, DIM, generator=torch.Generator().manual_seed(0))
-    at_once = encoding.on_key(k, torch.arange(6) + 90)
-    cached = [encoding.on_key(k[:, i : i + 1], torch.tensor([90 + i])) for i in range(6)]
-    torch.testing.assert_close(torch.cat(cached, dim=1), at_once, rtol=0, atol=1e-6)
+@pytest.mark.parametrize("name", CLAIMS)
+def test_one_row_at_a_time_equals_all_at_once(name):
+    """Keys and values are cached as the encoding leaves them; each new query meets them at its own position."""
+    encoding, m = named(name), torch.arange(6) + 90
+    at_once = attended(encoding, m, m)
+    q, k, v = torch.randn(3, 2, 1, 6, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    k, v = encoding.at_input(k, m), encoding.at_input(v, m)
+    for i in range(6):
+        now = slice(i, i + 1)
+        query = encoding.at_input(q[..., now, :], m[now])
+        row = encoding(query, k[..., : i + 1, :], v[..., : i + 1, :], m[now], m[: i + 1], causal=True)
+        torch.testing.assert_close(row, at_once[..., now, :], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_several_encodings_in_sequence_do_not_share_what_they_remember(name):
+    m = torch.arange(6)
+    first, other = named(name), named(name, seed=1)
+    before = attended(first, m, m)
+    attended(other, m + 3, m)
+    torch.testing.assert_close(attended(first, m, m), before, rtol=0, atol=0)
