@@ -1,7 +1,7 @@
 # Everything here makes its own environment in .venv first. `make` alone lists what there is.
 
 PYTHON ?= python3
-LESSON ?= $(shell find lessons -name '*.ipynb' -not -path '*/.*' | sort)
+LESSON ?= $(shell find lessons book -name '*.ipynb' -not -path '*/.*' | sort)
 JOBS   ?= 2
 
 BIN   := .venv/bin
@@ -9,12 +9,13 @@ PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --cons
 PAGES := _build/html
 NBVAL := $(if $(filter-out cpu,$(POSEMB_DEVICE)),--nbval-lax,--nbval)
 
-.PHONY: help book site test lab refresh lint bench clean
+.PHONY: help book site test verify lab refresh lint bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book      build the site, print where it is, and open it where there is a screen"
 	@echo "make test      run every test: code, lessons, exercises, site (POSEMB_DEVICE=cuda: on a GPU)"
+	@echo "make verify    run the tests of the code, and write down what they have shown"
 	@echo "make lab       open the lessons in JupyterLab"
 	@echo "make refresh   run the lessons again and store their outputs (LESSON=path for one)"
 	@echo "make lint      check style and formatting, notebooks included"
@@ -46,7 +47,10 @@ site: .venv/book.stamp
 test: site .venv/all.stamp
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
 	  $(NBVAL) --nbval-current-env --nbval-cell-timeout=300 \
-	  --nbval-sanitize-with tests/notebooks/sanitize.cfg tests lessons
+	  --nbval-sanitize-with tests/notebooks/sanitize.cfg tests lessons book
+
+verify: site .venv/all.stamp
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --write-verification tests
 
 lab: .venv/all.stamp
 	$(BIN)/jupyter lab lessons

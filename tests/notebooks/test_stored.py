@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LESSONS = sorted(path for path in (ROOT / "lessons").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+NOTEBOOKS = [path for folder in ("lessons", "book") for path in (ROOT / folder).rglob("*.ipynb")]
+LESSONS = sorted(path for path in NOTEBOOKS if ".ipynb_checkpoints" not in path.parts)
 PICTURES = {"image/svg+xml", "image/png", "image/jpeg"}
 
 
