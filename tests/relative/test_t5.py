@@ -73,6 +73,21 @@ def test_buckets_agree_with_whole_numbers(parameters):
     assert bucket(distance, **options(*parameters)).tolist() == expected
 
 
+TIES = [(36, 32, 24), (72, 64, 48), (17, 27, 18), (9, 128, 8), (9, 128, 16)]  # buckets, maximum, distance on a cut
+
+
+def test_at_a_tie_the_bucket_is_float32_s_and_not_float64_s():
+    def steps(num_buckets, max_distance, tie, dtype):
+        e = num_buckets // 2
+        size = torch.tensor([tie], device=DEVICE).to(dtype)
+        return e + int(torch.log(size / e) / math.log(max_distance / e) * (num_buckets - e))
+
+    float32, float64 = ([steps(*case, dtype) for case in TIES] for dtype in (torch.float32, torch.float64))
+    assert float32 != float64
+    found = [bucket(torch.tensor([tie], device=DEVICE), **options(*table, False)).item() for *table, tie in TIES]
+    assert found == float32
+
+
 def test_the_buckets_of_a_t5_decoder_begin_where_they_do():
     rows = bucket(torch.arange(5000, device=DEVICE), bidirectional=False).tolist()
     starts = [*range(16), 16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113]
@@ -214,6 +229,15 @@ def test_no_answer_is_remembered_from_other_parameters_or_positions():
         m, n = [offset + 70], [offset, offset + 3, offset + 90]
         found = encoding.on_scores(vectors(2, 1, 4), vectors(2, 3, 4), at(m), at(n))
         np.testing.assert_array_equal(found.detach().cpu(), bias_by_loop(table, m, n, parameters))
+
+
+def test_the_bias_follows_its_table():
+    encoding, _ = encoding_of(2, (8, 20, True))
+    for seed in (1, 2):
+        encoding.load_state_dict({"table": vectors(8, 2, seed=seed)})
+        found = encoding.on_scores(vectors(2, 1, 4), vectors(2, 3, 4), at([5]), at([0, 4, 30])).detach().cpu()
+        table = vectors(8, 2, seed=seed).cpu().numpy()
+        np.testing.assert_array_equal(found, bias_by_loop(table, [5], [0, 4, 30], (8, 20, True)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
