@@ -140,7 +140,7 @@ class _Tables(Encoding):
         expect.floating("weights", weights, min_rank=2)
         expect.same_device(weights=weights, value_table=self.value_table)
         row = self._row(query_positions, key_positions, weights.shape)
-        # Thousands of small weights may meet in one row: half precision would lose most of them.
+        # Thousands of small weights may meet in one row: added one by one in half precision, most would be lost.
         exact = torch.promote_types(weights.dtype, torch.float32)
         by_distance = weights.new_zeros(*weights.shape[:-1], len(self.value_table), dtype=exact)
         by_distance = by_distance.scatter_add(-1, row, weights.to(exact))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from posemb_ref import attention, laws
 from posemb_ref.device import lesson_device
@@ -228,20 +229,26 @@ def test_a_causal_model_trains_the_rows_of_the_past_and_no_others():
         assert (table.grad.abs().sum(-1) > 0).tolist() == [False] * 3 + [True] * 4
 
 
+class Watch(TorchDispatchMode):
+    """Note every operation of torch and what it returns."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.seen.append((function.__name__, found))
+        return found
+
+
 def test_no_tensor_grows_with_both_length_and_width():
-    largest = []
-
-    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            found = function(*args, **(kwargs or {}))
-            if isinstance(found, torch.Tensor):
-                largest.append(found.untyped_storage().nbytes())
-            return found
-
     x, tables = vectors(3, 64, 32, dtype=torch.float32), vectors(2, 9, 32, dtype=torch.float32)
-    with Watch():
+    with Watch() as watch:
         shaw_attention(*x, *tables, max_distance=4, causal=True)
-    assert max(largest) <= 64 * 64 * 8  # one int64 per pair of positions: its distance
+    # One int64 per pair of positions, its distance, is the most.
+    assert max(found.untyped_storage().nbytes() for _, found in watch.seen) <= 64 * 64 * 8
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -267,7 +274,10 @@ def test_many_small_weights_in_one_row_are_not_lost(dtype):
     made, n = encoding(1, max_distance=1), torch.arange(3000, device=DEVICE)
     made.value_table.data = torch.tensor([[0.0], [0.0], [1.0]], device=DEVICE)
     weights = torch.full((1, 3000), 1 / 3000, dtype=dtype, device=DEVICE)
-    found = made.on_values(weights, n[-1:], n)
+    with Watch() as watch:
+        found = made.on_values(weights, n[-1:], n)
+    # Not every device adds half-precision numbers in a wider type of its own accord.
+    assert [sums.dtype for name, sums in watch.seen if "scatter_add" in name] == [torch.float32]
     assert abs(found.item() - 2999 * weights[0, 0].item()) < 2 * torch.finfo(dtype).eps
 
 
