@@ -1,7 +1,7 @@
 """Transformer-XL: relative positions in the keys, and two global biases in the place of the query's own position.
 
-The score of a query q at position m and a key k at position n is (q + u)·k + (q + v)·W_R R_{m−n}, where R is a fixed
-encoding of the distance, a sinusoid in the paper. No position reaches the values.
+The score of a query q at position m and a key k at position n is (q + u)·k + (q + v)·r_{m−n}. The key of a distance,
+r = W_R p̃, is a projection of a fixed vector of that distance, a sinusoid in the paper. No position reaches the values.
 
 Source: Dai et al. (2019), "Transformer-XL: Attentive language models beyond a fixed-length context", section 3.3.
 """
@@ -35,7 +35,7 @@ def scores(
     q, k
         Queries `(..., query, dim)` and keys `(..., key, dim)` with equal leading axes, and no more queries than keys.
     distance_keys
-        r = W_R R, `(..., query + key − 1, dim)`, with distances ascending: row t belongs to t − (queries − 1). Leading
+        r, `(..., query + key − 1, dim)`, with distances ascending: row t belongs to t − (queries − 1). Leading
         axes broadcast to those of q.
     content_bias, position_bias
         u and v, `(dim,)` or `(heads, dim)`: their leading axes broadcast to those of q.
@@ -64,7 +64,7 @@ class TransformerXL(Encoding):
     dim
         Of queries and keys.
     distance_vectors
-        Maps whole distances m − n `(count,)`, negative ones for keys that come after the query, to their vectors R
+        Maps whole distances m − n `(count,)`, negative ones for keys that come after the query, to their vectors p̃
         `(count, width)`: `sinusoidal` with its `dim`, for one.
     width
         Of these vectors; `dim` when None. The paper's is the width of the model.
@@ -110,7 +110,7 @@ class TransformerXL(Encoding):
             nn.init.normal_(parameter, std=0.02)
 
     def distance_keys(self, distance: Integer[Tensor, " count"]) -> Float[Tensor, "*heads count dim"]:
-        """Return r = W_R R for each distance: for those from 1 − queries up to keys − 1, what `scores` needs."""
+        """Return r = W_R p̃ for each distance: for those from 1 − queries up to keys − 1, what `scores` needs."""
         expect.integers("distance", distance)
         vectors = self.distance_vectors(distance)
         expect.floating("the vectors of the distances", vectors)
