@@ -94,15 +94,23 @@ class LiveFigure:
     def stop(self, key, value):
         """Move the slider of a list of numbers to one of them."""
         found = self.slider(key).evaluate(
-            """(slider, spoken) => {
+            """(slider, wanted) => {
                 const said = () => slider.getAttribute('aria-valuetext');
-                for (let place = 0; said() !== spoken && place <= slider.max; place++) {
+                const go = place => {
                     slider.value = place;
                     slider.dispatchEvent(new Event('input'));
+                    return Number(said().replaceAll(',', ''));
+                };
+                let [low, high] = [0, Number(slider.max)];
+                while (low < high) {
+                    const middle = Math.floor((low + high) / 2);
+                    if (go(middle) < wanted) low = middle + 1;
+                    else high = middle;
                 }
+                go(low);
                 return said();
             }""",
-            f"{value:,}",
+            value,
         )
         assert found == f"{value:,}", f"the slider has no stop at {value:,}"
 

@@ -159,23 +159,18 @@ def test_numbers(live, wanted):
     assert_true(live)
 
 
-@pytest.mark.parametrize("wanted", STATES)
-def test_curves(live, wanted):
-    """Each point of a curve lies over a whole distance and shows its value; the highest and the lowest are there."""
-    now = show(live, **wanted)
+def assert_curves(live):
+    """Check that a curve's points lie over whole distances and show their values, the highest and the lowest among them."""
+    now = live.state()
     q, k = vectors(now)
     theta = np.array(speeds(now["d"], now["base"]))
     h = np.array(pairs(q)) * np.conj(pairs(k))
     waves = np.exp(1j * np.arange((10000 if now["view"] == "log" else int(now["view"])) + 1)[:, None] * theta)
     trivial = np.abs(h).sum()
     step = np.abs(np.diff([*h, 0])).max()
-    wanted = {
-        "score": (h * waves).real.sum(1) / trivial,
-        "abel": step * np.abs(waves.cumsum(1)).sum(1) / trivial,
-        "trivial": np.ones(2),
-    }
+    wanted = {"score": (h * waves).real.sum(1) / trivial, "abel": step * np.abs(waves.cumsum(1)).sum(1) / trivial}
     axes = Axes(live)
-    for name in ("score", "abel"):
+    for name, values in wanted.items():
         points = np.reshape(live.evaluate(LINE, name), (-1, 2))
         assert len(points) >= min(100, len(waves))
         distances = [axes.r(x) for x, _ in points]
@@ -185,11 +180,35 @@ def test_curves(live, wanted):
         ends = [nearest[0] / len(waves), nearest[-1] / (len(waves) - 1)]
         assert ends == pytest.approx([0, 1], abs=2e-3)  # half a pixel
         drawn = np.array([axes.value(y) for _, y in points])
-        assert drawn == pytest.approx(wanted[name][nearest], rel=1e-3, abs=1e-3)
-        assert drawn.max() == pytest.approx(wanted[name].max(), rel=1e-3, abs=1e-3)
-        assert drawn.min() == pytest.approx(wanted[name].min(), rel=1e-3, abs=1e-3)
+        assert drawn == pytest.approx(values[nearest], rel=1e-3, abs=1e-3)
+        assert drawn.max() == pytest.approx(values.max(), rel=1e-3, abs=1e-3)
+        assert drawn.min() == pytest.approx(values.min(), rel=1e-3, abs=1e-3)
     left, y, _ = live.evaluate(LINE, "trivial")
     assert axes.value(y) == pytest.approx(1) and axes.r(left) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("wanted", STATES)
+def test_curves(live, wanted):
+    """Several states, against the formulas."""
+    show(live, **wanted)
+    assert_curves(live)
+
+
+def test_curves_follow_every_control(live):
+    """One change at a time; none of them leaves an old curve behind."""
+    for change in (
+        {"view": "100"},
+        {"d": 8},
+        {"base": 100},
+        {"kind": "random"},
+        {"seed": 2},
+        {"kind": "made"},
+        {"r0": 20},
+        {"d": 32},
+    ):
+        show(live, **change)
+        assert_curves(live)
+        assert_true(live)
 
 
 def test_a_key_made_for_a_distance_is_loudest_there(live):
