@@ -79,6 +79,15 @@ def test_it_agrees_with_arbitrary_precision_whatever_the_dtype_of_the_result(pos
     np.testing.assert_allclose(found[0].double().cpu(), expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("position", [2**24 + 1, -(2**24) - 1, 2**31 + 7])
+def test_positions_too_large_for_float32(position):
+    found = sinusoidal(at([position]), 64, dtype=torch.float64)
+    with mpmath.workdps(50):
+        angles = [position / mpmath.mpf(10000) ** (mpmath.mpf(2 * i) / 64) for i in range(32)]
+        expected = [float(f(angle)) for angle in angles for f in (mpmath.sin, mpmath.cos)]
+    np.testing.assert_allclose(found[0].cpu(), expected, rtol=0, atol=1e-6)
+
+
 def test_the_result_is_float32_unless_another_dtype_is_asked_for():
     assert sinusoidal(at([0, 1]), 8).dtype == torch.float32
     assert sinusoidal(at([0.5, 1.0]).double(), 8).dtype == torch.float32
