@@ -113,4 +113,6 @@ class Verification:
     def pytest_terminal_summary(self, terminalreporter):
         """Say why the run failed."""
         if getattr(self, "stale", False):
-            terminalreporter.write_line("book/verification.md is not what the tests have shown: run make verify", red=True)
+            terminalreporter.write_line(
+                "book/verification.md is not what the tests have shown: run make verify", red=True
+            )
