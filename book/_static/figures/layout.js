@@ -130,9 +130,7 @@
     stage.readout({
       name: "gap", label: "the scores", value: gap, format: (difference, s) => (agree(s) ? "agree" : `differ by ${difference.toFixed(3)}`),
     });
-    stage.choice({
-      key: "layout", label: "turn together", options: [["interleaved", "neighbours (interleaved)"], ["half", "half a head apart (half)"]],
-    });
+    stage.choice({ key: "layout", label: "layout", options: [["interleaved", "interleaved"], ["half", "half"]] });
     stage.slider({ key: "m", label: "position <i>m</i>", min: 0, max: 32, step: 1 });
     stage.choice({ key: "d", label: "dimensions <i>d</i>", options: [[8, "8"], [16, "16"]] });
     stage.button({
