@@ -104,11 +104,17 @@ def test_lists_choose(live):
 
 
 def test_reset(live):
-    """One button brings the first state back, whatever has changed."""
-    first = live.state()
+    """One button brings the first state back, whatever has changed, and the controls show it."""
+
+    def shown():
+        return [control.input_value() for control in live.find("input, select").all()]
+
+    first, values = live.state(), shown()
     assert disturb(live) != first
+    assert shown() != values
     live.reset()
     assert live.state() == first
+    assert shown() == values
 
 
 def test_a_screen_reader_hears_one_sentence(live):

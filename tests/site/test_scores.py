@@ -121,9 +121,9 @@ def test_matrix(formula, name, content, offset):
     assert found.abs().max() < LIMIT
 
 
-@pytest.mark.parametrize(("buckets", "farthest", "step"), [(32, 128, 1), (16, 64, 3), (64, 1000, 11)])
+@pytest.mark.parametrize(("buckets", "farthest", "step"), [(32, 128, 1), (20, 160, 1), (108, 1000, 7)])
 def test_bucket(formula, buckets, farthest, step):
-    """As t5.bucket, bit for bit, on both sides and beyond the last distance."""
+    """As t5.bucket, bit for bit: also where doubles would fall on the other side of an edge (20, 160 and 108, 1000)."""
     distance = torch.arange(-farthest - 9, farthest + 10, step)
     expected = t5.bucket(distance, num_buckets=buckets, max_distance=farthest).tolist()
     assert [formula("encodings", "bucket", r, buckets, farthest) for r in distance.tolist()] == expected
@@ -291,9 +291,14 @@ def test_a_finger_chooses(open_figure):
     assert (now["cell"], now["cellUnder"]) == ([6, 12], None)
     x, y = centre(cell(live, 12, 8))
     scroll = live.page.evaluate("scrollY")
+    live.evaluate(
+        "figure => { window.seen = []; new MutationObserver(() => seen.push(figure.dataset.state))"
+        ".observe(figure, {attributeFilter: ['data-state']}); }"
+    )
     live.swipe([(x, y - 25 * step) for step in range(8)])
     live.page.wait_for_function(f"scrollY > {scroll} + 50")
     assert live.state()["cell"] == [6, 12]
+    assert live.page.evaluate("seen") == []
 
 
 def test_the_positions_are_written_at_the_edges(live):
@@ -304,6 +309,14 @@ def test_the_positions_are_written_at_the_edges(live):
         "all => all.filter(at => at.getAttribute('display') !== 'none').map(at => at.textContent)"
     )
     assert seen == ["20", "25", "35", "20", "30", "35"]
+    corner = live.find("[role=gridcell]").first.bounding_box()
+    for label in live.find(".figure-main .ticks text, .position").all():
+        if label.is_visible():
+            x, y = centre(label)
+            row, column = (y - corner["y"]) / corner["height"] - 0.5, (x - corner["x"]) / corner["width"] - 0.5
+            assert column < -0.5 or row > TOKENS - 0.5  # left of the matrix, or below it
+            place = row if column < -0.5 else column
+            assert place == pytest.approx(int(label.text_content()) - 20, abs=0.15)
 
 
 def test_signs_differ_in_more_than_colour(live):
