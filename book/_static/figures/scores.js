@@ -7,7 +7,7 @@
     ["none", "none"], ["learned", "learned"], ["sinusoidal", "sinusoidal"], ["shaw", "Shaw"],
     ["transformer-xl", "Transformer-XL"], ["t5", "T5"], ["deberta", "DeBERTa"], ["rope", "RoPE"],
   ];
-  const CONTENTS = [["same", "the same everywhere"], ["different", "different ones"]];
+  const CONTENTS = [["same", "all the same"], ["different", "all different"]];
   const LIMIT = 6; // no score is larger, and the colours end there
   const TICK = 5; // every fifth position is written out
 
