@@ -42,7 +42,8 @@ def source(module, member):
     named = SOURCE.search(" ".join(inspect.getdoc(member).split()))
     if named:
         return named[1]
-    return re.search(r"Source: (.*?)(?:\n\n|$)", module.__doc__, re.DOTALL)[1].replace("\n", " ")
+    stated = re.search(r"Source: (.*?)(?:\n\n|$)", module.__doc__, re.DOTALL)[1]
+    return re.split(r"\.\s+(?=[A-Z])|\.\s*$", " ".join(stated.split()))[0]
 
 
 def listed(values):

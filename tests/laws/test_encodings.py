@@ -48,8 +48,9 @@ def named(name, seed=0):
     return encoding
 
 
-def title(law):
-    return getattr(law, "func", law).__name__.replace("_", " ")
+def title(value):
+    """Name a law, or an encoding, which has its name already."""
+    return value if isinstance(value, str) else getattr(value, "func", value).__name__.replace("_", " ")
 
 
 def public_name(encoding):
@@ -77,7 +78,7 @@ def test_the_claims_are_about_every_encoding():
     assert list(CLAIMS) == list(encodings(DIM))
 
 
-@pytest.mark.parametrize(("name", "law"), [(name, law) for name, claims in CLAIMS.items() for law in claims], ids=str)
+@pytest.mark.parametrize(("name", "law"), [(name, law) for name, claims in CLAIMS.items() for law in claims], ids=title)
 def test_an_encoding_obeys_the_laws_it_claims(evidence, name, law):
     encoding = named(name)
     assert obeys(law, encoding)

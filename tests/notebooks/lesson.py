@@ -5,9 +5,10 @@ import contextlib
 import functools
 import io
 import json
-import os
 import re
 from pathlib import Path
+
+import matplotlib
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -43,7 +44,7 @@ class Lesson:
     @functools.cached_property
     def names(self):
         """Run the lesson: the names that each exercise's cell finds defined, by exercise."""
-        os.environ["MPLBACKEND"] = "agg"
+        matplotlib.use("agg")  # in this process only: a notebook's kernel must not inherit it
         names, found = {"__name__": "__main__"}, {}
         with contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(self.folder):  # as Jupyter does
             for stub, body in self.cells:

@@ -33,12 +33,12 @@ PEERS = [(transformers_bucket, "transformers"), (x_transformers_bucket, "x_trans
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize(("num_buckets", "max_distance"), TABLES)
 @pytest.mark.parametrize(("peer", "package"), PEERS, ids=[peer[0].__name__ for peer in PEERS])
-def test_every_bucket_is_the_same(peer, package, num_buckets, max_distance, bidirectional):
+def test_every_bucket_is_the_same(agrees, peer, package, num_buckets, max_distance, bidirectional):
     pytest.importorskip(package)
     found = bucket(DISTANCES, num_buckets=num_buckets, max_distance=max_distance, bidirectional=bidirectional)
     expected = peer(DISTANCES, num_buckets, max_distance, bidirectional)
     assert len(expected.unique()) > 3
-    assert torch.equal(found, expected)
+    agrees("relative.t5.bucket", package.replace("_", "-"), found, expected, atol=0)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -78,18 +78,18 @@ def peer_attention(heads, dim, decoder, num_buckets, max_distance):
 @pytest.mark.parametrize("decoder", [False, True])
 @pytest.mark.parametrize(("num_buckets", "max_distance"), [(32, 128), (8, 20)])
 @pytest.mark.parametrize(("queries", "keys", "past"), [(1, 1, 0), (150, 150, 0), (1, 200, 199), (5, 40, 35)])
-def test_the_bias_agrees_with_transformers(queries, keys, past, num_buckets, max_distance, decoder):
+def test_the_bias_agrees_with_transformers(agrees, queries, keys, past, num_buckets, max_distance, decoder):
     pytest.importorskip("transformers")
     peer, ours = peer_attention(3, 8, decoder, num_buckets, max_distance)
     expected = peer.compute_bias(queries, keys, past_seen_tokens=past)[0]
     q, k = torch.zeros(3, queries, 8), torch.zeros(3, keys, 8)
     found = ours.on_scores(q, k, torch.arange(queries) + past, torch.arange(keys))
-    assert torch.equal(found, expected)
+    agrees("relative.t5.T5", "transformers", found, expected, atol=0)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("decoder", [False, True])
-def test_attention_agrees_with_transformers(decoder):
+def test_attention_agrees_with_transformers(agrees, decoder):
     pytest.importorskip("transformers")
     peer, ours = peer_attention(3, 8, decoder, 8, 20)
     x, at = torch.randn(2, 30, 24, generator=torch.Generator().manual_seed(1)), torch.arange(30)
@@ -97,12 +97,12 @@ def test_attention_agrees_with_transformers(decoder):
     expected = peer(x, mask=future)[0]
     q, k, v = (project(x).unflatten(-1, (3, 8)).transpose(1, 2) for project in (peer.q, peer.k, peer.v))
     found = peer.o(ours(q, k, v, at, at, causal=decoder).transpose(1, 2).flatten(-2))
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+    agrees("relative.t5.T5", "transformers", found, expected, atol=2e-5)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_the_bias_agrees_with_x_transformers(bidirectional):
+def test_the_bias_agrees_with_x_transformers(agrees, bidirectional):
     pytest.importorskip("x_transformers")
     from x_transformers.x_transformers import RelativePositionBias
 
@@ -110,4 +110,4 @@ def test_the_bias_agrees_with_x_transformers(bidirectional):
     ours = T5(4, num_buckets=16, max_distance=50, bidirectional=bidirectional)
     ours.load_state_dict({"table": peer.relative_attention_bias.weight})
     found = ours.on_scores(torch.zeros(4, 9, 2), torch.zeros(4, 120, 2), torch.arange(111, 120), torch.arange(120))
-    assert torch.equal(found, peer(9, 120))
+    agrees("relative.t5.T5", "x-transformers", found, peer(9, 120), atol=0)

@@ -22,19 +22,14 @@ def untyped(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
-class Notebooks:
-    """Hooks for the lessons, which lie outside this folder."""
-
-    @staticmethod
-    def pytest_collectstart(collector):
-        """Tell nbval which outputs not to compare."""
-        if hasattr(collector, "skip_compare"):
-            collector.skip_compare += NOT_COMPARED
+def pytest_collectstart(collector):
+    """Tell nbval which outputs not to compare."""
+    if hasattr(collector, "skip_compare"):
+        collector.skip_compare += NOT_COMPARED
 
 
 def pytest_configure(config):
     """Stop at once when the tests are asked to run on a device that is not there."""
-    config.pluginmanager.register(Notebooks(), "notebooks")
     if not hasattr(config, "workerinput"):  # with several processes, the one that leads them
         config.pluginmanager.register(Verification(config), "verification")
     if os.environ.get("POSEMB_DEVICE", "cpu") == "cpu":
@@ -54,7 +49,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture
 def evidence(request):
-    """Note what a test shows: evidence("rotary.rope.rotate", "law", "linearity"). It counts once the test has passed."""
+    """Note what a test shows: evidence("rotary.rope.rotate", "law", "linearity"). It counts if the test passes."""
     return lambda *what: request.node.user_properties.append(("evidence", what))
 
 
