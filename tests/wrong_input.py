@@ -20,7 +20,7 @@ quick = settings(max_examples=40, deadline=None, suppress_health_check=list(Heal
 
 def refused(argument, call, bad):
     """The call with a bad value raises an error that names the argument."""
-    with pytest.raises(REFUSALS, match=rf"\b{argument}\b"):
+    with pytest.raises(REFUSALS, match=rf"(?<!\.)\b{argument}\b"):  # torch.dtype does not name `dtype`
         call(bad)
 
 

@@ -81,7 +81,7 @@ REFUSED = [
     ("q", bad_vector, lambda bad: abel_bound(bad, good, at)),
     ("k", bad_vector, lambda bad: abel_bound(good, bad, at)),
     ("k", st.sampled_from([torch.ones(6), torch.ones(2, 4)]), lambda bad: abel_bound(good, bad, at)),
-    ("q", st.just(torch.ones(3)), lambda bad: abel_bound(bad, bad, at)),
+    ("q", st.sampled_from([torch.ones(3), torch.ones(0), torch.ones(())]), lambda bad: abel_bound(bad, bad, at)),
     ("distance", bad_positions, lambda bad: abel_bound(good, good, bad)),
     ("base", bad_base, lambda bad: abel_bound(good, good, at, base=bad)),
 ]  # fmt: skip

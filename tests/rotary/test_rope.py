@@ -158,6 +158,37 @@ def test_tables_of_each_batch_broadcast_over_the_heads(layout):
         np.testing.assert_allclose(found[row].cpu(), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_tables_of_each_batch_may_have_many_rows(layout):
+    x, positions = vectors(2, 9, 8), np.arange(18).reshape(2, 9)
+    found = rotate(x, *tables(at(positions), frequencies(8), dtype=torch.float64), layout=layout)
+    expected = np.stack([turned(x[i].cpu().numpy(), positions[i], theta(8), layout) for i in range(2)])
+    np.testing.assert_allclose(found.cpu(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("dtype", "of_tables", "work"),
+    [
+        (torch.float64, torch.float32, torch.float64),
+        (torch.float16, torch.float64, torch.float64),
+        (torch.float16, torch.float16, torch.float32),
+        (torch.bfloat16, torch.float16, torch.float32),
+    ],
+)
+def test_the_arithmetic_has_the_widest_of_the_types_and_float32_at_least(dtype, of_tables, work, layout):
+    x, (cos, sin) = vectors(5, 8, dtype=dtype), tables_of(range(5), theta(8), of_tables)
+    expected = rotate(x.to(work), cos.to(work), sin.to(work), layout=layout).to(dtype)
+    assert torch.equal(rotate(x, cos, sin, layout=layout), expected)
+
+
+def test_the_base_is_10000_unless_told_otherwise():
+    x = vectors(6, 8)
+    assert torch.equal(frequencies(8), frequencies(8, base=10000.0))
+    assert torch.equal(rotation_matrix(3, 8), rotation_matrix(3, 8, base=10000.0))
+    assert torch.equal(Rotary(8).on_query(x, at(range(6))), Rotary(8, base=10000.0).on_query(x, at(range(6))))
+
+
 @pytest.mark.parametrize("dim", [2, 4, 10])
 @pytest.mark.parametrize("position", [0, 1, -3, 2.5, 1000])
 @pytest.mark.parametrize("base", [10000.0, 7.0])
