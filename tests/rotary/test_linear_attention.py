@@ -165,6 +165,14 @@ def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values
     refused(argument, call, data.draw(values))
 
 
+@pytest.mark.parametrize("name", ["q", "k", "v"])
+@pytest.mark.parametrize("shape", [(0, DIM), (3, 0)])
+def test_rows_and_columns_must_be_there_but_a_batch_may_be_empty(untyped, name, shape):
+    with pytest.raises(ValueError, match=f"^{name} must have no empty axis"):
+        linear_attention(**{"q": good, "k": good, "v": good, name: torch.ones(shape)})
+    assert linear_attention(*torch.ones(3, 0, 3, DIM)).shape == (0, 3, DIM)
+
+
 # exercise, what is wrong, the change to the solution, what the verdict must say
 BUGS = [
     ("step", "the memory not turned", ("S @ R_1 +", "S +"), "agreement fails"),
