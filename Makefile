@@ -9,13 +9,14 @@ PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --cons
 PAGES := _build/html
 NBVAL := $(if $(filter-out cpu,$(POSEMB_DEVICE)),--nbval-lax,--nbval)
 
-.PHONY: help book site test verify lab refresh lint bench clean
+.PHONY: help book site test verify mutants lab refresh lint bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book      build the site, print where it is, and open it where there is a screen"
 	@echo "make test      run every test: code, lessons, exercises, site (POSEMB_DEVICE=cuda: on a GPU)"
 	@echo "make verify    run the tests of the code, and write down what they have shown"
+	@echo "make mutants   plant small mistakes in the code one at a time, and see which ones the tests miss"
 	@echo "make lab       open the lessons in JupyterLab"
 	@echo "make refresh   run the lessons again and store their outputs (LESSON=path for one)"
 	@echo "make lint      check style and formatting, notebooks included"
@@ -52,6 +53,11 @@ test: site .venv/all.stamp
 verify: site .venv/all.stamp
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --write-verification tests
 
+# A second run tries only what is new: `make clean` to begin again.
+mutants: .venv/all.stamp
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(JOBS)
+	$(BIN)/python -m tests.mutants
+
 lab: .venv/all.stamp
 	$(BIN)/jupyter lab lessons
 
@@ -74,7 +80,7 @@ bench: .venv/all.stamp
 	$(BIN)/python -m bench.rotary.linear_attention
 
 clean:
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build mutants .pytest_cache .ruff_cache .hypothesis
 
 .venv/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
