@@ -98,3 +98,9 @@ def test_a_result_stays_on_the_device_of_its_input(name, untyped, monkeypatch):
     monkeypatch.setattr(expect, "all_finite", lambda name, value: None)
     assert RESULTS[name](lambda value: value).device.type == "cpu"
     assert RESULTS[name](lambda value: value.to("meta")).device.type == "meta"
+
+
+def test_positions_are_made_on_the_device_of_the_keys_and_not_on_the_default_one(untyped):
+    tables = torch.ones(2, 3, 4)
+    with torch.device("meta"):
+        assert shaw_attention(x, x, x, *tables, max_distance=1).device.type == "cpu"

@@ -124,7 +124,6 @@ class T5(Encoding):
         _expect_scores(self.table, q, k, query_positions, key_positions)
         heads, reach = self.table.shape[1], self.max_distance
         index = distances(query_positions, key_positions).clamp(-reach, reach) + reach
-        index = index if index.ndim > 2 else index[None]
         index = index.expand(*index.shape[:-3], heads, -1, -1)
         # One number per distance and head, and only then one per pair of tokens.
         by_distance = self._by_distance().to(q.dtype)

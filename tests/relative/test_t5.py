@@ -323,8 +323,16 @@ REFUSED = [
     ("bidirectional", not_a_flag, lambda bad: T5(2, bidirectional=bad)),
     ("q", bad_vectors | bad_heads, lambda bad: T5(2).on_scores(bad, q3, positions3, positions3)),
     ("k", bad_vectors | bad_heads, lambda bad: T5(2).on_scores(q3, bad, positions3, positions3)),
-    ("query_positions", not_integers | bad_length, lambda bad: T5(2).on_scores(q3, q3, bad, positions3)),
-    ("key_positions", not_integers | bad_length, lambda bad: T5(2).on_scores(q3, q3, positions3, bad)),
+    (
+        "query_positions",
+        not_integers | bad_length | st.just(torch.tensor(0)),
+        lambda bad: T5(2).on_scores(q3, q3, bad, positions3),
+    ),
+    (
+        "key_positions",
+        not_integers | bad_length | st.just(torch.tensor(0)),
+        lambda bad: T5(2).on_scores(q3, q3, positions3, bad),
+    ),
 ]
 
 
@@ -339,6 +347,19 @@ def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values
 def test_the_smallest_tables_that_make_sense_are_accepted(parameters):
     rows = bucket(torch.arange(-40, 41), **options(*parameters)).tolist()
     assert rows == [whole_number_bucket(r, *parameters) for r in range(-40, 41)]
+
+
+def test_a_table_may_reach_as_far_as_float32_counts():
+    assert bucket(torch.tensor([2**24 - 1, 2**24]), max_distance=2**24).tolist() == [15, 15]
+
+
+def test_an_encoding_has_the_parameters_of_t5_unless_told_otherwise():
+    encoding = T5(2)
+    assert encoding.table.shape == (32, 2)
+    given = (encoding.num_buckets, encoding.max_distance, encoding.bidirectional)
+    assert given == (32, 128, True)
+    distance = torch.arange(-200, 200)
+    assert torch.equal(bucket(distance), bucket(distance, num_buckets=32, max_distance=128, bidirectional=True))
 
 
 # What the lesson says about the module
