@@ -372,6 +372,22 @@ def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values
     refused(argument, call, data.draw(values))
 
 
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_two_tables_alike_must_still_have_an_even_number_of_rows(untyped, rows):
+    tables = torch.ones(2, rows, 4)
+    with pytest.raises(ValueError, match="^position_q must have 2·span rows, an even number"):
+        disentangled_scores(torch.ones(3, 4), torch.ones(3, 4), *tables, torch.zeros(3, 3, dtype=torch.int64))
+
+
+def test_a_vector_has_at_least_one_number_but_there_may_be_no_query(untyped):
+    for queries, dim in ((3, 1), (0, 4), (0, 1)):
+        at = torch.zeros(queries, 3, dtype=torch.int64)
+        q, k, tables = torch.ones(2, queries, dim), torch.ones(2, 3, dim), torch.ones(2, 2, dim)
+        assert disentangled_scores(q, k, *tables, at, reversed_index=at).shape == (2, queries, 3)
+    with pytest.raises(ValueError, match="^q must have as many columns as q, at least 1"):
+        disentangled_scores(torch.ones(3, 0), torch.ones(3, 0), *torch.ones(2, 2, 0), torch.zeros(3, 3).long())
+
+
 # exercise, what is wrong, the change to the solution, what the verdict must say
 BUGS = [
     ("row", "n − m", ("m - n", "n - m"), "agreement fails"),
