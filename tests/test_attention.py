@@ -81,3 +81,25 @@ def test_every_query_must_have_a_key():
         attention(q, k, v, bias=torch.full((4, 6), -torch.inf, dtype=torch.float64))
     with pytest.raises(ValueError, match="q with 7 and k with 6"):
         attention(*qkv(queries=7), causal=True)
+
+
+def test_one_query_without_a_key_is_too_many_but_a_key_may_be_hidden_from_all_queries():
+    q, k, v = qkv()
+    row, column = torch.zeros(2, 4, 6, dtype=torch.float64)
+    row[2], column[:, 2] = -torch.inf, -torch.inf
+    with pytest.raises(ValueError, match="^bias must leave every query at least one key"):
+        attention(q, k, v, bias=row)
+    found = attention(q, k, v, bias=column)
+    others = [0, 1, 3, 4, 5]
+    torch.testing.assert_close(found, attention(q, k[:, others], v[:, others]), rtol=0, atol=1e-12)
+
+
+def test_a_batch_may_be_empty():
+    assert attention(*torch.ones(3, 0, 4, 8)).shape == (0, 4, 8)
+
+
+@pytest.mark.parametrize("other", ["q", "k", "v"])
+def test_all_three_have_one_dtype(untyped, other):
+    three = dict(zip("qkv", qkv(), strict=True))
+    with pytest.raises(TypeError, match="^q, k and v must have one dtype"):
+        attention(**{**three, other: three[other].float()})

@@ -355,6 +355,7 @@ REFUSED = [
     ("q", st.one_of(bad_vectors, bad_shape), lambda bad: disentangled_scores(bad, x, table, table, index)),
     ("k", st.one_of(bad_vectors, bad_shape, another_dtype), lambda bad: disentangled_scores(x, bad, table, table, index)),
     ("position_q", st.one_of(bad_vectors, bad_table, another_dtype), lambda bad: disentangled_scores(x, x, bad, table, index)),
+    ("position_q", st.just(torch.ones(3, 8, 4)), lambda bad: disentangled_scores(torch.ones(2, 3, 4), torch.ones(2, 3, 4), bad, table, index)),
     ("position_k", st.one_of(bad_vectors, bad_table, another_dtype), lambda bad: disentangled_scores(x, x, table, bad, index)),
     ("index", bad_index, lambda bad: disentangled_scores(x, x, table, table, bad)),
     ("reversed_index", bad_index.filter(lambda bad: bad is not None), lambda bad: disentangled_scores(x, x, table, table, index, reversed_index=bad)),

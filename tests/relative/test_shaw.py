@@ -356,6 +356,7 @@ REFUSED = [
     ("weights", bad_vectors, lambda bad: plain.on_values(bad, at3, at3)),
     ("query_positions", bad_at, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
     ("key_positions", bad_at, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), at3, bad)),
+    ("query_positions", st.just(torch.zeros(3, 3).long()), lambda bad: plain.on_scores(ones(2, 3, 4), ones(2, 3, 4), bad, at3)),
     ("query_positions", bad_at, lambda bad: plain.on_values(ones(3, 3), bad, at3)),
     ("key_positions", bad_at, lambda bad: plain.on_values(ones(3, 3), at3, bad)),
 ]  # fmt: skip
