@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -51,6 +52,7 @@ class Lesson:
                 if stub:
                     found[stub] = dict(names)
                 _run(body, names)
+        plt.close("all")
         return found
 
     def solution(self, exercise):
