@@ -6,6 +6,7 @@ of all test files can judge; a run of some leaves the page alone.
 """
 
 import inspect
+import json
 import math
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "verification.md"
+MUTANTS = ROOT / "tests" / "mutants.json"
 PARTS = ("absolute", "relative", "rotary")
 SOURCE = re.compile(r"\(([^()]*\b(?:eqs?\.|section|appendix) [^()]*(?:\([\d–]+\)[^()]*)*)\)")
 NOTES = re.compile(r"\b(evidence|agrees)\(")
@@ -27,6 +29,14 @@ This page was not written by hand. The tests note what they have shown, and when
 down here; a page that no longer says what the tests show fails them. For each public name of `posemb_ref` you find the
 equation that it implements, the lesson that derives it, the laws that were tried on it without finding a counterexample,
 and the independent implementations with which it was compared. A difference is given as the power of ten above it.
+"""
+MUTANTS_HEAD = """## Mutants
+
+Would the tests notice a mistake? `make mutants` makes them one at a time: it turns a sign over, moves a bound, leaves out
+an argument, and runs the tests of the methods on each of these mutants of the code. A mutant is killed when a test fails.
+One that survives shows either a test that is missing or a change that changes nothing; each of them stands below, with
+the reason why it may live. The words of error messages are left as they are, and the comparisons with other packages, the
+exercises and the type checker take no part.
 """
 
 
@@ -72,6 +82,20 @@ def shown(exponent):
     return "exactly" if exponent == -math.inf else f"below $10^{{{exponent}}}$"
 
 
+def mutants(found):
+    """Say how many mutants the tests have killed, and why others survive."""
+    table = ["| Module | Killed | of |", "| :-- | --: | --: |"]
+    table += [f"| `{name}` | {count['killed']} | {count['total']} |" for name, count in found["modules"].items()]
+    alike = {}
+    for one in found["survivors"]:
+        alike.setdefault(one["function"], {}).setdefault(one["why"], []).append(f"`{one['after']}`")
+    survivors = [
+        "\n".join([f"`{function}`", *(f": {', '.join(changes)}\\\n  {why}" for why, changes in reasons.items())])
+        for function, reasons in alike.items()
+    ]
+    return [MUTANTS_HEAD, "\n".join(table), *survivors]
+
+
 def render(notes):
     """Write the page."""
     sections = [HEAD]
@@ -82,6 +106,7 @@ def render(notes):
             module = import_module(f"posemb_ref.{name}")
             sections.append(f"### {{doc}}`../lessons/{part}/{path.stem}`")
             sections += [entry(f"{name}.{member.__name__}", module, member, notes) for member in public(module)]
+    sections += mutants(json.loads(MUTANTS.read_text(encoding="utf-8")))
     return "\n\n".join(section.strip("\n") for section in sections) + "\n"
 
 
