@@ -35,7 +35,7 @@ def show_patterns(patterns: Mapping[str, Float[ndarray, "query key"]]) -> Figure
         Matrices over query position (down) and key position (across), by title. NaN entries stay blank.
     """
     limit = max(np.nanmax(np.abs(pattern)) for pattern in patterns.values()) or 1.0
-    columns = min(len(patterns), 3)
+    columns = min(len(patterns), 2)  # a phone shows no more
     rows = -(-len(patterns) // columns)
     fig, axes = plt.subplots(rows, columns, figsize=(2.4 * columns + 0.9, 2.6 * rows), squeeze=False)
     for ax in axes.flat:
