@@ -130,11 +130,12 @@ def _turn_interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def _turn_half(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Put x cos everywhere, then the sine terms added in place, one half of the dimensions after the other."""
-    halves = x.to(cos.dtype).unflatten(-1, (2, -1))
-    turned = halves * cos.unsqueeze(-2)
-    turned.select(-2, 0).addcmul_(halves.select(-2, 1), sin, value=-1)
-    turned.select(-2, 1).addcmul_(halves.select(-2, 0), sin)
-    return turned.flatten(-2)
+    x, pairs = x.to(cos.dtype), cos.shape[-1]
+    a, b = x.chunk(2, dim=-1)
+    turned = x * torch.cat((cos, cos), dim=-1)
+    turned[..., :pairs].addcmul_(b, sin, value=-1)
+    turned[..., pairs:].addcmul_(a, sin)
+    return turned
 
 
 def rotation_matrix(position: int | float, dim: int, *, base: float = 10000.0) -> Float64[Tensor, "dim dim"]:
