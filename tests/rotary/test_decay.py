@@ -53,11 +53,12 @@ def test_vectors_and_distances_may_have_any_axes(batch, shape):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_score_exceeds_it(seed):
+def test_no_score_exceeds_it(evidence, seed):
     q, k = vectors(12, seed=seed), vectors(12, seed=100 + seed)
     for r in (0, 1, 9, 300):
         score = (rotation_matrix(r, 12) @ q) @ k
         assert abs(score) <= abel_bound(q, k, torch.tensor(r)) + 1e-12
+    evidence("rotary.decay.abel_bound", "law", "no score exceeds it")
 
 
 def test_it_is_reached_by_equal_pairs_whose_sums_are_the_score():

@@ -49,16 +49,18 @@ def test_all_dimensions_turn_unless_told_otherwise(convert):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("convert", [to_half, to_interleaved])
-def test_conversion_keeps_the_dtype_and_every_number(convert, dtype):
+def test_conversion_keeps_the_dtype_and_every_number(evidence, convert, dtype):
     weight = weights(2 * 6, 3, dtype=dtype)
     found = convert(weight, 2)
     assert found.dtype == dtype
     assert torch.equal(found.double().sort(0).values, weight.double().sort(0).values)
+    evidence(f"rotary.layout.{convert.__name__}", "dtype", str(dtype)[6:])
 
 
 @pytest.mark.parametrize("convert", [to_half, to_interleaved])
-def test_conversion_is_differentiable(convert):
+def test_conversion_is_differentiable(evidence, convert):
     assert torch.autograd.gradcheck(lambda w: convert(w, 2), weights(8, 3).requires_grad_())
+    evidence(f"rotary.layout.{convert.__name__}", "law", "differentiable")
 
 
 def scores(x, query, key, heads, layout):
@@ -69,11 +71,13 @@ def scores(x, query, key, heads, layout):
 
 
 @pytest.mark.parametrize("key_heads", [4, 2, 1])
-def test_a_converted_model_gives_the_same_scores_in_the_other_layout(key_heads):
+def test_a_converted_model_gives_the_same_scores_in_the_other_layout(evidence, key_heads):
     x, query, key = weights(6, 10), weights(4 * 8, 10, seed=1), weights(key_heads * 8, 10, seed=2)
     before = scores(x, query, key, 4, "interleaved")
     both = scores(x, to_half(query, 4), to_half(key, key_heads), 4, "half")
     torch.testing.assert_close(both, before, rtol=0, atol=1e-12)
+    for name in ("to_half", "to_interleaved"):
+        evidence(f"rotary.layout.{name}", "law", "the scores of a converted model")
     one = scores(x, to_half(query, 4), key, 4, "half")
     none = scores(x, query, key, 4, "half")
     assert min((one - before).abs().max(), (none - before).abs().max()) > 1

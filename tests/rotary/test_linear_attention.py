@@ -81,28 +81,31 @@ def test_leading_axes_are_independent(batch, causal):
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shift", [1, -7, 100_000])
-def test_only_distances_matter(shift, causal):
+def test_only_distances_matter(evidence, shift, causal):
     q, k, v = rows(6, DIM), rows(6, DIM, seed=1), rows(6, 4, seed=2)
     here, there = (linear_attention(q, k, v, rotation=rotation(np.arange(6) + s), causal=causal) for s in (0, shift))
     torch.testing.assert_close(here, there, rtol=0, atol=1e-9)
+    evidence("rotary.linear_attention.linear_attention", "law", "shift invariance")
 
 
-def test_the_causal_form_does_not_see_the_future():
+def test_the_causal_form_does_not_see_the_future(evidence):
     q, k, v = rows(6, DIM), rows(6, DIM, seed=1), rows(6, 4, seed=2)
     before = linear_attention(q, k, v, rotation=rotation(range(6)), causal=True)
     k[4:], v[4:] = 5.0, -3.0
     after = linear_attention(q, k, v, rotation=rotation(range(6)), causal=True)
     torch.testing.assert_close(before[:4], after[:4], rtol=0, atol=1e-12)
     assert (before[4:] - after[4:]).abs().max() > 0.1
+    evidence("rotary.linear_attention.linear_attention", "law", "causality")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_low_precision_is_summed_in_float32_and_rounded_once(dtype):
+def test_low_precision_is_summed_in_float32_and_rounded_once(evidence, dtype):
     q, k, v = rows(400, DIM, dtype=dtype), rows(400, DIM, seed=1, dtype=dtype), rows(400, 4, seed=2, dtype=dtype)
     found = linear_attention(q, k, v, rotation=rotation(range(400), torch.float32), causal=True)
     exact = by_loops(*(x.double().numpy() for x in (q, k, v)), np.arange(400), True)
     assert found.dtype == dtype
     np.testing.assert_allclose(found.double(), exact, rtol=torch.finfo(dtype).eps, atol=2e-6)
+    evidence("rotary.linear_attention.linear_attention", "dtype", str(dtype)[6:])
 
 
 def test_very_negative_features_keep_their_digits():
@@ -117,9 +120,10 @@ def test_a_query_without_features_is_refused():
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_it_is_differentiable(causal):
+def test_it_is_differentiable(evidence, causal):
     inputs = [rows(4, DIM, seed=s).requires_grad_() for s in range(3)]
     assert torch.autograd.gradcheck(lambda *x: linear_attention(*x, rotation=rotation(range(4)), causal=causal), inputs)
+    evidence("rotary.linear_attention.linear_attention", "law", "differentiable")
 
 
 def test_the_largest_tensor_grows_as_the_length():

@@ -4,6 +4,7 @@ Nothing here takes its expected value from the code under test.
 """
 
 import itertools
+import math
 import re
 
 import jaxtyping
@@ -64,7 +65,7 @@ def test_frequencies_are_base_to_the_minus_2i_over_d(dim, base):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 2e-9)])
 @pytest.mark.parametrize("position", [0, 1, -7, 4097, 2**20, -(2**20)])
 @pytest.mark.parametrize("base", BASES[:2])
-def test_tables_agree_with_arbitrary_precision(position, base, dtype, tolerance):
+def test_tables_agree_with_arbitrary_precision(evidence, position, base, dtype, tolerance):
     found = tables(at([position]), frequencies(64, base=base), dtype=dtype)
     with mpmath.workdps(50):
         angles = [position * mpmath.mpf(base) ** (-mpmath.mpf(2 * i) / 64) for i in range(32)]
@@ -72,6 +73,8 @@ def test_tables_agree_with_arbitrary_precision(position, base, dtype, tolerance)
     for table, values in zip(found, expected, strict=True):
         assert table.dtype == dtype
         np.testing.assert_allclose(table[0].double().cpu(), values, rtol=0, atol=tolerance)
+    evidence("rotary.rope.tables", "dtype", str(dtype)[6:])
+    evidence("rotary.rope.tables", "peer", f"mpmath {mpmath.__version__}", math.ceil(math.log10(tolerance)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int16, torch.uint8])
@@ -111,7 +114,7 @@ def test_the_dimensions_beyond_the_pairs_pass(width, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("width", [16, 8])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_the_result_is_the_exact_one_rounded_once(dtype, width, layout):
+def test_the_result_is_the_exact_one_rounded_once(evidence, dtype, width, layout):
     x = vectors(2, 7, 16, dtype=dtype)
     work = torch.promote_types(dtype, torch.float32)
     cos, sin = tables_of(range(7), theta(width), work)
@@ -121,6 +124,7 @@ def test_the_result_is_the_exact_one_rounded_once(dtype, width, layout):
     half_ulp = torch.finfo(dtype).eps / 2 * exact.abs() if dtype != work else 0
     assert found.dtype == dtype
     assert ((found.double().cpu() - exact).abs() <= half_ulp + slack).all()
+    evidence("rotary.rope.rotate", "dtype", str(dtype)[6:])
 
 
 STRIDED = {
@@ -213,27 +217,29 @@ def test_no_answer_is_remembered_from_another_base():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dim", [4, 6])
-def test_rotate_is_differentiable_in_x_and_in_its_tables(layout, dim):
+def test_rotate_is_differentiable_in_x_and_in_its_tables(evidence, layout, dim):
     x, (cos, sin) = vectors(2, 3, dim), tables_of(range(3), theta(4))
     inputs = [value.requires_grad_() for value in (x, cos, sin)]
     assert torch.autograd.gradcheck(lambda *args: rotate(*args, layout=layout), inputs)
+    evidence("rotary.rope.rotate", "law", "differentiable")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("width", [8, 4])
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler about itself
-def test_rotate_compiles_whole(layout, width, monkeypatch):
+def test_rotate_compiles_whole(evidence, layout, width, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the compiler cannot read the type checker
     torch._dynamo.reset()
     x, (cos, sin) = vectors(2, 5, 8, dtype=torch.float32), tables_of(range(5), theta(width), torch.float32)
     compiled = torch.compile(lambda *args: rotate(*args, layout=layout), fullgraph=True, backend="aot_eager")
     expected = turned(x.double().cpu().numpy(), range(5), theta(width), layout)
     np.testing.assert_allclose(compiled(x, cos, sin).cpu(), expected, atol=1e-6)
+    evidence("rotary.rope.rotate", "law", "compiles whole")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
-def test_vmap_over_x_and_over_x_with_its_tables(layout):
+def test_vmap_over_x_and_over_x_with_its_tables(evidence, layout):
     x, positions = vectors(3, 5, 8), np.arange(15).reshape(3, 5)
     cos, sin = tables(at(positions), frequencies(8), dtype=torch.float64)
     expected = np.stack([turned(x[i].cpu().numpy(), positions[i], theta(8), layout) for i in range(3)])
@@ -242,6 +248,7 @@ def test_vmap_over_x_and_over_x_with_its_tables(layout):
     one = torch.vmap(lambda x: rotate(x, cos[0], sin[0], layout=layout))(x)
     expected = np.stack([turned(row.cpu().numpy(), positions[0], theta(8), layout) for row in x])
     np.testing.assert_allclose(one.cpu(), expected, atol=1e-12)
+    evidence("rotary.rope.rotate", "law", "under vmap")
 
 
 def test_rotary_in_bfloat16_keeps_its_frequencies():
