@@ -18,7 +18,7 @@ from tests.wrong_input import (
     not_integers,
     not_one_of,
     quick,
-    refused,
+    trials,
 )
 
 
@@ -68,11 +68,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
 @quick

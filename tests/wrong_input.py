@@ -1,27 +1,32 @@
 """Generated wrong inputs, and the one way in which all of them are tried.
 
-A test file lists its refusals as (argument, strategy of bad values, call) and decorates one test:
+A test file lists its refusals as (argument, strategy of bad values, call), and one line tries them:
 
-    @pytest.mark.parametrize(("argument", "values", "call"), [("dim", bad_dim, lambda bad: frequencies(bad))])
-    @quick
-    @given(data=st.data())
-    def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-        refused(argument, call, data.draw(values))
+    REFUSED = [("dim", bad_dim, lambda bad: frequencies(bad)), …]
+    test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 """
 
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 REFUSALS = (ValueError, TypeError, IndexError)
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def refused(argument, call, bad):
-    """The call with a bad value raises an error that names the argument."""
-    with pytest.raises(REFUSALS, match=rf"(?<!\.)\b{argument}\b"):  # torch.dtype does not name `dtype`
-        call(bad)
+def trials(refusals):
+    """Make the test that each call with a bad value raises an error that names the argument."""
+
+    @pytest.mark.parametrize(("argument", "values", "call"), refusals)
+    @quick
+    @given(data=st.data())
+    def test(untyped, argument, values, call, data):
+        bad = data.draw(values)
+        with pytest.raises(REFUSALS, match=rf"(?<!\.)\b{argument}\b"):  # torch.dtype does not name `dtype`
+            call(bad)
+
+    return test
 
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)

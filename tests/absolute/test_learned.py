@@ -1,7 +1,6 @@
 """posemb_ref.absolute.learned against rows copied out one at a time, and the claims and exercises of its lesson."""
 
 import functools
-import re
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 from posemb_ref import Absolute, laws
 from posemb_ref.absolute.learned import LearnedEncoding
 from posemb_ref.device import lesson_device
-from tests.notebooks.lesson import Lesson
-from tests.wrong_input import bad_count, not_integers, quick, refused
+from tests.wrong_input import bad_count, not_integers, quick, trials
 
 DEVICE = lesson_device()
 SIZES = [(1, 1), (6, 4), (512, 8)]
@@ -134,11 +132,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
 @pytest.mark.parametrize("used", [[0], [2, 2, 5], [0, 1, 2, 3, 4, 5]])
@@ -219,8 +213,8 @@ def test_a_table_can_hold_any_pattern_of_rank_up_to_half_its_dimension(rank, dim
     np.testing.assert_allclose(scores.detach().cpu(), pattern, rtol=0, atol=1e-12)
 
 
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("look_up", "negative rows allowed", ("(positions < 0) | ", ""), "refusal fails for position -1"),
     ("look_up", "clipped", ("    outside", "    positions = np.clip(positions, 0, len(table) - 1)\n    outside"), "refusal fails"),
     ("look_up", "wrapped", ("    outside", "    positions = positions % len(table)\n    outside"), "refusal fails"),
@@ -244,10 +238,3 @@ BUGS = [
     ("table_for", "a table too wide", ("P, B = np.zeros((len(M), d))", "P, B = np.zeros((len(M), d + 1))"), "stopped with ValueError"),
     ("table_for", "symmetric patterns only", ("right[:rank].T", "left[:, :rank]"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_for_the_right_reason(exercise, fault, change, says):
-    verdict = Lesson("absolute/learned").planted(exercise, *change)
-    assert re.match(rf"{exercise}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict

@@ -5,21 +5,18 @@ Nothing here takes its expected value from the code under test.
 
 import functools
 import itertools
-import re
 
 import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 
 from posemb_ref import laws
 from posemb_ref.absolute.sinusoidal import LAYOUTS, sinusoidal
 from posemb_ref.attention import Absolute
 from posemb_ref.device import lesson_device
-from tests.notebooks.lesson import Lesson
-from tests.wrong_input import bad_base, bad_dim, bad_positions, not_one_of, quick, refused
+from tests.wrong_input import bad_base, bad_dim, bad_positions, not_one_of, trials
 
 BASES = (10000.0, 500000.0, 100.0, 0.5)
 DIMS = (2, 6, 64)
@@ -226,15 +223,11 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("wind_clock", "columns for pairs", ("np.sin(angles)", "np.sin(angles / base ** (1 / dim))"), "Toeplitz scores fails"),
     ("wind_clock", "no cosines", ("np.cos(angles)", "np.sin(angles)"), "Toeplitz scores fails"),
     ("wind_clock", "exponent i/d", ("-2 * np", "-1 * np"), "agreement fails"),
@@ -258,9 +251,3 @@ BUGS = [
     ("distance_part", "the part along K", ("[[a, -c], [c, a]]", "[[a, c], [c, -a]]"), "agreement fails"),
     ("distance_part", "only the identity's part", ("[[a, -c], [c, a]]", "[[a, 0], [0, a]]"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_in_an_exercise_is_rejected_by_the_right_law(name, fault, change, says):
-    verdict = Lesson("absolute/sinusoidal").planted(name, *change)
-    assert re.match(rf"{name}: not yet\. {says} ", verdict), verdict

@@ -5,20 +5,17 @@ Nothing here takes its expected value from the code under test.
 
 import itertools
 import math
-import re
 
 import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 
 from posemb_ref import laws
 from posemb_ref.device import lesson_device
 from posemb_ref.relative.deberta import P2C, DeBERTa, bucket, disentangled_scores, relative_index
-from tests.notebooks.lesson import Lesson
-from tests.wrong_input import bad_count, bad_vectors, not_integers, not_one_of, quick, refused
+from tests.wrong_input import bad_count, bad_vectors, not_integers, not_one_of, trials
 
 DEVICE = lesson_device()
 BUCKETS = [(2, 3), (2, 9), (3, 9), (6, 5), (6, 20), (7, 20), (8, 32), (32, 128), (256, 512), (256, 200), (512, 1024)]
@@ -366,11 +363,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])
@@ -389,8 +382,8 @@ def test_a_vector_has_at_least_one_number_but_there_may_be_no_query(untyped):
         disentangled_scores(torch.ones(3, 0), torch.ones(3, 0), *torch.ones(2, 2, 0), torch.zeros(3, 3).long())
 
 
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("row", "n − m", ("m - n", "n - m"), "agreement fails"),
     ("row", "Shaw's clip", ("S - 1", "S"), "agreement fails"),
     ("row", "a fair clip", ("-S, S", "1 - S, S"), "agreement fails"),
@@ -412,10 +405,3 @@ BUGS = [
     ("convert", "row 0 kept", ("Q[-1:]", "Q[:1]"), "agreement fails"),
     ("convert", "left as it is", ("np.concatenate([Q[-1:], Q[:0:-1]])", "Q"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_for_the_right_reason(name, fault, change, says):
-    verdict = Lesson("relative/deberta").planted(name, *change)
-    assert re.match(rf"{name}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict

@@ -1,7 +1,5 @@
 """The lesson on the four terms: its table, and its exercises, whose planted bugs are rejected for the right reason."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -64,8 +62,8 @@ def test_the_parts_of_an_added_code_are_the_four_terms_and_sum_to_the_score():
             np.testing.assert_allclose([part[m, n] for part in found], terms, atol=1e-12)
 
 
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("visible", "columns centred", ("axis=-1", "axis=0"), "agreement fails"),
     ("visible", "one mean for all", ("scores.mean(axis=-1, keepdims=True)", "scores.mean()"), "agreement fails"),
     ("visible", "not centred", (" - scores.mean(axis=-1, keepdims=True)", ""), "agreement fails .* expected 0, found"),
@@ -89,10 +87,3 @@ BUGS = [
     ("liked", "always the first place", ("word, m, n) - pp", "word, 0, 0) - score(nothing, nothing, 0, 0)"), "agreement fails"),
     ("liked", "one number", ("return np.array([score(nothing, word, m, n) - pp for word in np.eye(width)])", "return score(nothing, np.ones(width), m, n) - pp"), r"agreement \(shape\) fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_by_the_right_law(exercise, fault, change, says):
-    verdict = LESSON.planted(exercise, *change)
-    assert re.match(rf"{exercise}: not yet\. ", verdict), verdict
-    assert re.search(says, verdict, re.DOTALL), verdict

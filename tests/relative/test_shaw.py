@@ -1,7 +1,6 @@
 """posemb_ref.relative.shaw against the formulas written down again as loops in NumPy, and the lesson's claims."""
 
 import itertools
-import re
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from posemb_ref import attention, laws
 from posemb_ref.device import lesson_device
 from posemb_ref.relative.shaw import Shaw, clip_distance, shaw_attention
-from tests.notebooks.lesson import Lesson
-from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, quick, refused
+from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, quick, trials
 
 DEVICE = lesson_device()
 
@@ -362,11 +360,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
 @quick
@@ -385,31 +379,25 @@ def test_valid_input_never_becomes_nan(dim, keys, max_distance, offset, causal, 
     assert found.shape == (2, queries, dim) and found.isfinite().all()
 
 
-# exercise, what is wrong, the change to the solution, the law that must name it
-BUGS = [
-    ("table_row", "sign turned round", ("m[:, None] - n", "n - m[:, None]"), "agreement"),
-    ("table_row", "offset forgotten", (", K) + K", ", K)"), "agreement"),
-    ("table_row", "not clipped", ("np.clip(m[:, None] - n, -K, K)", "m[:, None] - n"), "agreement"),
-    ("table_row", "last row forgotten", ("-K, K)", "-K, K - 1)"), "agreement"),
-    ("table_row", "transposed", ("m[:, None] - n", "m - n[:, None]"), "agreement"),
-    ("looked_at", "a row for every pair", ("spent = [(weights * (rows == t)).sum(-1) for t in range(len(table))]\n    return np.stack(spent, axis=-1) @ table", "return (weights[..., None] * table[rows]).sum(1)"), "memory"),
-    ("looked_at", "the last row left out", ("range(len(table))]", "range(len(table) - 1)] + [0 * weights[:, 0]]"), "agreement"),
-    ("looked_at", "keys counted, not weighed", ("(weights * (rows == t))", "(rows == t)"), "agreement"),
-    ("looked_at", "largest weight only", (".sum(-1)", ".max(-1)"), "agreement"),
-    ("looked_at", "table upside down", ("@ table", "@ table[::-1]"), "agreement"),
-    ("forgetting", "outer rows overwritten", ("return np.pad(table, ((1, 1), (0, 0)))", "return np.r_[0 * table[:1], table[1:-1], 0 * table[:1]]"), "agreement"),
-    ("forgetting", "rows at one end", ("(1, 1)", "(2, 0)"), "agreement"),
-    ("forgetting", "outer rows repeated", ("(0, 0)))", "(0, 0)), mode='edge')"), "agreement"),
-    ("forgetting", "columns instead of rows", ("((1, 1), (0, 0))", "((0, 0), (1, 1))"), r"agreement \(shape\)"),
-    ("skew", "not reversed", ("by_distance[:, ::-1]", "by_distance"), "agreement"),
-    ("skew", "one too few dropped", ("[queries:]", "[queries - 1 : -1]"), "agreement"),
-    ("skew", "zeros behind", ("(1, 0)", "(0, 1)"), "agreement"),
-    ("skew", "all columns kept", ("[:, : columns - queries + 1]", ""), r"agreement \(shape\)"),
-    ("skew", "the last columns kept", ("[:, : columns - queries + 1]", "[:, queries - 1 :]"), "agreement"),
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
+    ("table_row", "sign turned round", ("m[:, None] - n", "n - m[:, None]"), "agreement fails"),
+    ("table_row", "offset forgotten", (", K) + K", ", K)"), "agreement fails"),
+    ("table_row", "not clipped", ("np.clip(m[:, None] - n, -K, K)", "m[:, None] - n"), "agreement fails"),
+    ("table_row", "last row forgotten", ("-K, K)", "-K, K - 1)"), "agreement fails"),
+    ("table_row", "transposed", ("m[:, None] - n", "m - n[:, None]"), "agreement fails"),
+    ("looked_at", "a row for every pair", ("spent = [(weights * (rows == t)).sum(-1) for t in range(len(table))]\n    return np.stack(spent, axis=-1) @ table", "return (weights[..., None] * table[rows]).sum(1)"), "memory fails"),
+    ("looked_at", "the last row left out", ("range(len(table))]", "range(len(table) - 1)] + [0 * weights[:, 0]]"), "agreement fails"),
+    ("looked_at", "keys counted, not weighed", ("(weights * (rows == t))", "(rows == t)"), "agreement fails"),
+    ("looked_at", "largest weight only", (".sum(-1)", ".max(-1)"), "agreement fails"),
+    ("looked_at", "table upside down", ("@ table", "@ table[::-1]"), "agreement fails"),
+    ("forgetting", "outer rows overwritten", ("return np.pad(table, ((1, 1), (0, 0)))", "return np.r_[0 * table[:1], table[1:-1], 0 * table[:1]]"), "agreement fails"),
+    ("forgetting", "rows at one end", ("(1, 1)", "(2, 0)"), "agreement fails"),
+    ("forgetting", "outer rows repeated", ("(0, 0)))", "(0, 0)), mode='edge')"), "agreement fails"),
+    ("forgetting", "columns instead of rows", ("((1, 1), (0, 0))", "((0, 0), (1, 1))"), r"agreement \(shape\) fails"),
+    ("skew", "not reversed", ("by_distance[:, ::-1]", "by_distance"), "agreement fails"),
+    ("skew", "one too few dropped", ("[queries:]", "[queries - 1 : -1]"), "agreement fails"),
+    ("skew", "zeros behind", ("(1, 0)", "(0, 1)"), "agreement fails"),
+    ("skew", "all columns kept", ("[:, : columns - queries + 1]", ""), r"agreement \(shape\) fails"),
+    ("skew", "the last columns kept", ("[:, : columns - queries + 1]", "[:, queries - 1 :]"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "fault", "change", "law"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_in_an_exercise_is_rejected_by_the_right_law(exercise, fault, change, law):
-    verdict = Lesson("relative/shaw").planted(exercise, *change)
-    assert re.match(rf"{exercise}: not yet\. {law} fails ", verdict), verdict

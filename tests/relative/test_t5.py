@@ -2,20 +2,17 @@
 
 import itertools
 import math
-import re
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from posemb_ref import laws
 from posemb_ref.device import lesson_device
 from posemb_ref.relative.t5 import T5, bucket
-from tests.notebooks.lesson import Lesson
-from tests.wrong_input import bad_count, bad_vectors, not_integers, quick, refused
+from tests.wrong_input import bad_count, bad_vectors, not_integers, trials
 
 DEVICE = lesson_device()
 TABLES = [(32, 128), (32, 256), (16, 64), (64, 1024), (4, 5), (6, 4), (320, 800)]
@@ -336,11 +333,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
 @pytest.mark.parametrize("parameters", [(4, 2, True), (2, 2, False), (3, 2, False), (32, 9, True), (32, 17, False)])
@@ -379,8 +372,8 @@ def test_encoder_and_decoder_agree_up_to_distance_8_and_differ_in_1540_of_2080_p
     assert sum(64 - r for r in differ.nonzero().flatten().tolist()) == 1540
 
 
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("first_distance", "the exact ones forgotten", ("if i < e:", "if i < 0:"), "agreement fails"),
     ("first_distance", "the cut missed when it is whole", ("r**L < R", "r**L <= R"), "agreement fails"),
     ("first_distance", "one short", ("return r\n", "return r - 1\n"), "agreement fails"),
@@ -402,10 +395,3 @@ BUGS = [
     ("keys_for_half", "rounded down", ("math.ceil", "math.floor"), "agreement fails"),
     ("keys_for_half", "buckets counted, not distances", ("buckets(np.arange(113))", "np.arange(31)"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_in_an_exercise_is_rejected_for_the_right_reason(exercise, fault, change, says):
-    verdict = Lesson("relative/t5").planted(exercise, *change)
-    assert re.match(rf"{exercise}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict

@@ -1,18 +1,15 @@
 """posemb_ref.rotary.decay against eqs. (35)–(37) written as loops, and against the scores that it bounds."""
 
 import cmath
-import re
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 
 from posemb_ref.rotary.decay import abel_bound
 from posemb_ref.rotary.rope import rotation_matrix
-from tests.notebooks.lesson import Lesson
-from tests.wrong_input import bad_base, bad_positions, not_a_tensor, not_floats, quick, refused
+from tests.wrong_input import bad_base, bad_positions, not_a_tensor, not_floats, trials
 
 
 def vectors(*shape, seed=0, dtype=torch.float64):
@@ -88,15 +85,11 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("sum_of_sums", "the sum of the last only", ("np.cumsum(np.exp(1j * r * theta))", "np.exp(1j * r * theta).sum()"), "agreement fails"),
     ("sum_of_sums", "real parts only", ("np.exp(1j * r * theta)", "np.cos(r * theta)"), "agreement fails"),
     ("sum_of_sums", "base ignored", ("base **", "10000.0 **"), "agreement fails"),
@@ -109,10 +102,3 @@ BUGS = [
     ("expected_score", "squared lengths", ("return score(mean_q, mean_k, r)", "return score(mean_q, mean_q, r)"), "agreement fails"),
     ("expected_score", "doubled", ("return score", "return 2 * score"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_for_the_right_reason(name, fault, change, says):
-    verdict = Lesson("rotary/decay").planted(name, *change)
-    assert re.match(rf"{name}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict

@@ -1,13 +1,7 @@
 """The exercises of "Reading a rotary head": each planted bug is rejected for the right reason."""
 
-import re
-
-import pytest
-
-from tests.notebooks.lesson import Lesson
-
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("key_for", "turned back", ("1j * r", "-1j * r"), r"expected 1, found -1\b"),
     ("key_for", "not turned", ("r * theta", "0 * theta"), "expected 1, found 0"),
     ("key_for", "one step too far", ("r * theta", "(r + 1) * theta"), "expected 0, found 1"),
@@ -24,10 +18,3 @@ BUGS = [
     ("favourite", "the last distance left out", ("high + 1)", "high - 21)"), "agreement fails"),
     ("favourite", "distances from one", ("np.arange(len(scores))", "np.arange(len(scores)) + 1"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_for_the_right_reason(name, fault, change, says):
-    verdict = Lesson("rotary/interpret").planted(name, *change)
-    assert re.match(rf"{name}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict

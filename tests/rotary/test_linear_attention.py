@@ -1,17 +1,13 @@
 """posemb_ref.rotary.linear_attention against eq. (19) written as loops, and what it must leave alone."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 
 from posemb_ref.rotary.linear_attention import linear_attention
 from posemb_ref.rotary.rope import frequencies, tables
-from tests.notebooks.lesson import Lesson
-from tests.wrong_input import bad_vectors, quick, refused
+from tests.wrong_input import bad_vectors, trials
 
 DIM = 6
 
@@ -162,11 +158,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argument", "values", "call"), REFUSED)
-@quick
-@given(data=st.data())
-def test_wrong_input_is_refused_by_the_argument_s_name(untyped, argument, values, call, data):
-    refused(argument, call, data.draw(values))
+test_wrong_input_is_refused_by_the_argument_s_name = trials(REFUSED)
 
 
 @pytest.mark.parametrize("name", ["q", "k", "v"])
@@ -177,8 +169,8 @@ def test_rows_and_columns_must_be_there_but_a_batch_may_be_empty(untyped, name, 
     assert linear_attention(*torch.ones(3, 0, 3, DIM)).shape == (0, 3, DIM)
 
 
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("step", "the memory not turned", ("S @ R_1 +", "S +"), "agreement fails"),
     ("step", "turned the other way", ("S @ R_1 +", "S @ R_1.T +"), "agreement fails"),
     ("step", "the new key turned too", ("S = S @ R_1 + np.outer(v, phi(k))", "S = (S + np.outer(v, phi(k))) @ R_1"), "agreement fails"),
@@ -193,10 +185,3 @@ BUGS = [
     ("tame_weights", "columns", ("sum(-1, keepdims=True)", "sum(0, keepdims=True)"), "agreement fails"),
     ("tame_weights", "signs lost", ("return above", "return np.abs(above)"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_for_the_right_reason(name, fault, change, says):
-    verdict = Lesson("rotary/linear_attention").planted(name, *change)
-    assert re.match(rf"{name}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict

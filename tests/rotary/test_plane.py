@@ -1,13 +1,7 @@
 """The exercises of "RoPE in the plane": each planted bug is rejected for the right reason."""
 
-import re
-
-import pytest
-
-from tests.notebooks.lesson import Lesson
-
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("walk", "one sine lost", ("[cos, -sin]", "[cos, 0.0]"), "norm preservation fails"),
     ("walk", "the wrong way round", ("[[cos, -sin], [sin, cos]]", "[[cos, sin], [-sin, cos]]"), "agreement fails"),
     ("walk", "one step too many", ("position) @", "position + 1) @"), "identity at zero fails"),
@@ -57,10 +51,3 @@ BUGS = [
     ),
     ("half_step", "the wrong way round", ("arctan2(G[1, 0]", "arctan2(G[0, 1]"), "agreement fails"),
 ]
-
-
-@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_by_the_right_law(name, fault, change, says):
-    verdict = Lesson("rotary/plane").planted(name, *change)
-    assert re.match(rf"{name}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict

@@ -1,13 +1,7 @@
 """The exercises of "Far away: precision and the cache": each planted bug is rejected for the right reason."""
 
-import re
-
-import pytest
-
-from tests.notebooks.lesson import Lesson
-
-# exercise, what is wrong, the change to the solution, what the verdict must say
-BUGS = [
+# For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
+PLANTED = [
     ("count_to", "one bit less", ("2**bits", "2**(bits - 1)"), "agreement fails"),
     ("count_to", "one too few", ("2**bits", "2**bits - 1"), "agreement fails"),
     ("count_to", "one bit more", ("2**bits", "2**(bits + 1)"), "agreement fails"),
@@ -21,10 +15,3 @@ BUGS = [
     ("slide", "each by its own position", ("torch.full((len(left),), -drop)", "torch.arange(len(left))"), "agreement fails"),
     ("slide", "the wrong base", ("Rotary(keys.shape[-1])", "Rotary(keys.shape[-1], base=100.0)"), "agreement fails"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "fault", "change", "says"), BUGS, ids=lambda value: str(value).replace(" ", "-"))
-def test_a_planted_bug_is_rejected_for_the_right_reason(name, fault, change, says):
-    verdict = Lesson("rotary/precision").planted(name, *change)
-    assert re.match(rf"{name}: not yet\. ", verdict)
-    assert re.search(says, verdict, re.DOTALL), verdict
