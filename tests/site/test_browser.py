@@ -10,14 +10,16 @@ SITE = Path(__file__).parents[2] / "_build" / "html"
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 # axe would fetch the style sheets once more, which a browser forbids to pages from disk.
 AXE = {"resultTypes": ["violations"], "preload": False}
-# Thousands of coloured words of code have the same few colours: one word of each is judged, the rest made plain.
-PLAIN_CODE = """() => {
+# Thousands of words of code share a few colours, and every formula has a hidden copy for screen readers, in which axe
+# finds only letters: one word of each colour is judged, and no copy.
+LIGHTEN = """() => {
     const judged = new Set();
-    for (const word of document.querySelectorAll("pre span:not(:has(span))")) {
-        const colours = [word.className, word.closest(".cell_input, .cell_output")?.className].join();
+    for (const word of [...document.querySelectorAll("pre span, .sig span")].reverse()) {
+        const colours = [word.className, word.closest(".cell_input, .cell_output, .sig")?.className].join();
         if (judged.has(colours)) word.replaceWith(...word.childNodes);
         judged.add(colours);
     }
+    for (const formula of document.querySelectorAll("mjx-assistive-mml")) formula.replaceChildren();
 }"""
 VIEWS = [("light", WIDE), ("dark", WIDE), ("dark", NARROW), ("light", NARROW)]
 LOCAL = ("file:", "data:", "blob:")
@@ -75,7 +77,8 @@ def visit(tab, request):
         tab.on(event, listener)
     tab.set_viewport_size(WIDE)
     tab.goto((SITE / request.param).as_uri())
-    tab.evaluate(PLAIN_CODE)
+    tab.evaluate(SETTLE)
+    tab.evaluate(LIGHTEN)
     for theme, size in VIEWS:
         if size != tab.viewport_size:
             tab.set_viewport_size(size)
