@@ -45,13 +45,14 @@ site: .venv/book.stamp
 	@cp -R book/_static/. $(PAGES)/_static/
 	@touch _build/settings.stamp
 
+# One thread each: as many processes as cores already run side by side.
 test: site .venv/all.stamp
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
 	  $(NBVAL) --nbval-current-env --nbval-cell-timeout=300 \
 	  --nbval-sanitize-with tests/notebooks/sanitize.cfg tests lessons book
 
 verify: site .venv/all.stamp
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --write-verification tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --write-verification tests
 
 # A second run tries only what is new: `make clean` to begin again.
 mutants: .venv/all.stamp

@@ -10,8 +10,8 @@ SITE = Path(__file__).parents[2] / "_build" / "html"
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 # axe would fetch the style sheets once more, which a browser forbids to pages from disk.
 AXE = {"resultTypes": ["violations"], "preload": False}
-# Thousands of words of code share a few colours, and every formula has a hidden copy for screen readers, in which axe
-# finds only letters: one word of each colour is judged, and no copy.
+# What would be judged hundreds of times over and look the same each time is judged once, or as one letter: words of code
+# of one colour, and formulas within a line.
 LIGHTEN = """() => {
     const judged = new Set();
     for (const word of [...document.querySelectorAll("pre span, .sig span")].reverse()) {
@@ -19,7 +19,7 @@ LIGHTEN = """() => {
         if (judged.has(colours)) word.replaceWith(...word.childNodes);
         judged.add(colours);
     }
-    for (const formula of document.querySelectorAll("mjx-assistive-mml")) formula.replaceChildren();
+    for (const formula of document.querySelectorAll("mjx-container:not([display])")) formula.replaceChildren("x");
 }"""
 VIEWS = [("light", WIDE), ("dark", WIDE), ("dark", NARROW), ("light", NARROW)]
 LOCAL = ("file:", "data:", "blob:")
@@ -75,9 +75,12 @@ def visit(tab, request):
     }
     for event, listener in listeners.items():
         tab.on(event, listener)
-    tab.set_viewport_size(WIDE)
+    tab.set_viewport_size(NARROW)
     tab.goto((SITE / request.param).as_uri())
     tab.evaluate(SETTLE)
+    for size in (NARROW, WIDE):
+        tab.set_viewport_size(size)
+        seen.overflow[size["width"]] = tab.evaluate(OVERFLOW)
     tab.evaluate(LIGHTEN)
     for theme, size in VIEWS:
         if size != tab.viewport_size:
@@ -87,7 +90,6 @@ def visit(tab, request):
         tab.evaluate(SETTLE)
         view = (theme, size["width"])
         seen.background[view] = tab.evaluate(BACKGROUND)
-        seen.overflow[view] = tab.evaluate(OVERFLOW)
         seen.violations[view] = explain(Axe().run(tab, options=AXE))
     seen.errors += tab.evaluate("[...document.querySelectorAll('mjx-merror')].map(e => e.dataset.mjxError)")
     for event, listener in listeners.items():

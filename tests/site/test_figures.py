@@ -160,18 +160,17 @@ def test_without_scripts_the_picture_stays(browser, name):
         assert_still_a_picture(page, name)
 
 
-@pytest.mark.parametrize("script", ["", "not JavaScript", "Figures.define('NAME', {mount() { throw Error('no') }})"])
-@pytest.mark.parametrize("name", FIGURES)
-def test_when_it_fails_the_picture_stays(browser, name, script):
+@pytest.mark.parametrize("script", ["", "not JavaScript", "Figures.define('plane', {mount() { throw Error('no') }})"])
+def test_when_it_fails_the_picture_stays(browser, script):
     """A broken script costs the reader nothing."""
 
     def prepare(page):
         page.add_init_script("console.error = words => { window.complaint ??= String(words); }")
-        page.route(f"**/figures/{name}.js", lambda route: route.fulfill(body=script.replace("NAME", name)))
+        page.route("**/figures/plane.js", lambda route: route.fulfill(body=script))
 
-    with opened(browser, name, prepare) as page:
+    with opened(browser, "plane", prepare) as page:
         page.wait_for_function("window.complaint?.includes('stays a picture')")
-        assert_still_a_picture(page, name)
+        assert_still_a_picture(page, "plane")
 
 
 def test_pages_without_a_figure_load_no_library(browser):
