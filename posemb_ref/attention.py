@@ -44,7 +44,7 @@ def attention(
         If a tensor is not floating point, shapes do not match, there are more queries than keys under a causal mask,
         or the bias leaves a query with no key to look at.
     """
-    _expect_attention(q, k, v)
+    expect.attention(q, k, v)
     return _weights(q, k, bias, causal, scale) @ v
 
 
@@ -76,23 +76,6 @@ def _future(queries: int, keys: int, device: torch.device) -> Tensor:
             f"causal attention needs at least as many keys as queries, got q with {queries} and k with {keys}"
         )
     return torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1)
-
-
-def _expect_attention(q: Tensor, k: Tensor, v: Tensor) -> None:
-    for name, value in (("q", q), ("k", k), ("v", v)):
-        expect.floating(name, value, min_rank=2)
-        if 0 in value.shape[-2:]:
-            raise ValueError(f"{name} must have no empty axis, got shape {tuple(value.shape)}")
-    expect.same_device(q=q, k=k, v=v)
-    shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
-    if q.dtype != k.dtype or q.dtype != v.dtype:
-        raise TypeError(f"q, k and v must have one dtype, got {q.dtype}, {k.dtype}, {v.dtype}")
-    if q.shape[-1] != k.shape[-1]:
-        raise ValueError(f"q and k must have the same last axis, got {shapes}")
-    if k.shape[-2] != v.shape[-2]:
-        raise ValueError(f"k and v must have the same number of rows, got {shapes}")
-    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
-        raise ValueError(f"q, k and v must have the same leading axes, got {shapes}")
 
 
 class Encoding(nn.Module):
@@ -168,7 +151,7 @@ class Encoding(nn.Module):
         causal: bool = False,
     ) -> Float[Tensor, "*batch query value"]:
         """Attend from queries at their positions to keys at theirs."""
-        _expect_attention(q, k, v)
+        expect.attention(q, k, v)
         bias = self.on_scores(q, k, query_positions, key_positions)
         q, k = self.on_query(q, query_positions), self.on_key(k, key_positions)
         weights = _weights(q, k, bias, causal, self.scale)
@@ -195,5 +178,7 @@ class Absolute(Encoding):
         """Return x + p."""
         p = self.vectors(positions)
         expect.floating("x", x, min_rank=2)
+        if p.shape[-2:] != x.shape[-2:]:
+            raise ValueError(f"positions must have one vector per row of x {tuple(x.shape)}, got {tuple(p.shape)}")
         expect.broadcasts_to("the vectors of the positions", p.shape, x.shape)
         return x + p.to(x.dtype)

@@ -110,3 +110,29 @@ def all_finite(name: str, value: Tensor) -> None:
     """Every entry of `value` is finite."""
     if value.is_floating_point() and not value.isfinite().all():
         raise ValueError(f"{name} must be finite, got {value[~value.isfinite()][0].item()}")
+
+
+def positions(name: str, value: object, rows: tuple[int, ...]) -> None:
+    """`value` is an integer for each of the rows (..., count) of some vectors; its leading axes broadcast to theirs."""
+    integers(name, value, min_rank=1)
+    if value.shape[-1] != rows[-1]:
+        raise ValueError(f"{name} must hold {rows[-1]} positions, got shape {tuple(value.shape)}")
+    broadcasts_to(name, value.shape, rows)
+
+
+def attention(q: object, k: object, v: object) -> None:
+    """`q` (..., query, dim), `k` (..., key, dim) and `v` (..., key, value) are vectors that can attend."""
+    for name, value in (("q", q), ("k", k), ("v", v)):
+        floating(name, value, min_rank=2)
+        if 0 in value.shape[-2:]:
+            raise ValueError(f"{name} must have no empty axis, got shape {tuple(value.shape)}")
+    same_device(q=q, k=k, v=v)
+    shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
+    if q.dtype != k.dtype or q.dtype != v.dtype:
+        raise TypeError(f"q, k and v must have one dtype, got {q.dtype}, {k.dtype}, {v.dtype}")
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(f"q and k must have the same last axis, got {shapes}")
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"k and v must have the same number of rows, got {shapes}")
+    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        raise ValueError(f"q, k and v must have the same leading axes, got {shapes}")

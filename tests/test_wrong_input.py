@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posemb_ref import Absolute, attention
+from posemb_ref import Absolute, LearnedEncoding, attention
 from posemb_ref.distance import distances, shift
 from posemb_ref.rotary.rope import LAYOUTS, Rotary, frequencies, rotate, rotation_matrix, tables
 from tests.wrong_input import (
@@ -61,6 +61,7 @@ REFUSED = [
     ("bias", st.sampled_from([torch.ones(4, 3), torch.ones(2, 3, 3), torch.ones(3, 3, dtype=torch.int64), 1.0]), lambda bad: attention(x, x, x, bias=bad)),
     ("scale", not_finite.filter(lambda bad: bad is not None), lambda bad: attention(x, x, x, scale=bad)),
     ("x", bad_vectors, lambda bad: Absolute(lambda positions: x).at_input(bad, torch.arange(3))),
+    ("positions", st.sampled_from([torch.arange(1), torch.arange(4)]), lambda bad: Absolute(LearnedEncoding(9, 4)).at_input(x, bad)),
     ("query_positions", not_integers | st.just(torch.tensor(3)), lambda bad: distances(bad, torch.arange(3))),
     ("key_positions", not_integers | st.just(torch.tensor(3)), lambda bad: distances(torch.arange(3), bad)),
     ("by_distance", bad_vectors, lambda bad: shift(bad)),

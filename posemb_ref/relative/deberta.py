@@ -222,11 +222,8 @@ class DeBERTa(Encoding):
         expect.floating("q", q, min_rank=2)
         position_q, position_k = self.position_q.to(q.dtype), self.position_k.to(q.dtype)
         _expect_vectors(q, k, position_q, position_k)
-        for name, positions, vectors in (("query_positions", query_positions, q), ("key_positions", key_positions, k)):
-            expect.integers(name, positions, min_rank=1)
-            expect.broadcasts_to(name, positions.shape, vectors.shape[:-1])
-            if positions.shape[-1] != vectors.shape[-2]:
-                raise ValueError(f"{name} must have {vectors.shape[-2]} entries, got shape {tuple(positions.shape)}")
+        expect.positions("query_positions", query_positions, q.shape[:-1])
+        expect.positions("key_positions", key_positions, k.shape[:-1])
         expect.same_device(q=q, query_positions=query_positions, key_positions=key_positions)
         distance = distances(query_positions, key_positions)
         distance = bucket(distance, num_buckets=self.num_buckets, max_position=self.max_position)

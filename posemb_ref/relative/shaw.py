@@ -164,14 +164,9 @@ class _Tables(Encoding):
 
     def _row(self, query_positions: Tensor, key_positions: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return the row of the tables for every query and key, expanded to `shape`."""
+        expect.positions("query_positions", query_positions, shape[:-1])
+        expect.positions("key_positions", key_positions, (*shape[:-2], shape[-1]))
         distance = distances(query_positions, key_positions)
-        for name, value, count in (
-            ("query_positions", query_positions, shape[-2]),
-            ("key_positions", key_positions, shape[-1]),
-        ):
-            if value.shape[-1] != count:
-                raise ValueError(f"{name} must be {count} positions, got shape {tuple(value.shape)}")
-            expect.broadcasts_to(name, value.shape[:-1], shape[:-2])
         return (clip_distance(distance, -self.max_distance, self.max_distance) + self.max_distance).expand(shape)
 
 

@@ -158,16 +158,10 @@ def _ranges(num_buckets: int, max_distance: int, bidirectional: bool) -> tuple[i
 
 def _expect_scores(table: Tensor, q: Tensor, k: Tensor, query_positions: Tensor, key_positions: Tensor) -> None:
     heads = table.shape[1]
-    for name, vectors, positions in (("q", q, query_positions), ("k", k, key_positions)):
+    for name, vectors in (("q", q), ("k", k)):
         expect.floating(name, vectors, min_rank=3)
         if vectors.shape[-3] != heads:
             raise ValueError(f"{name} must be (..., {heads} heads, seq, dim), got shape {tuple(vectors.shape)}")
-        argument = "query_positions" if name == "q" else "key_positions"
-        expect.integers(argument, positions, min_rank=1)
-        expect.broadcasts_to(argument, positions.shape, vectors.shape[:-1])
-        if positions.shape[-1] != vectors.shape[-2]:
-            raise ValueError(
-                f"{argument} must have one position per row of {name}, got {positions.shape[-1]} "
-                f"for {name} {tuple(vectors.shape)}"
-            )
+    expect.positions("query_positions", query_positions, q.shape[:-1])
+    expect.positions("key_positions", key_positions, k.shape[:-1])
     expect.same_device(q=q, k=k, query_positions=query_positions, key_positions=key_positions, table=table)

@@ -138,8 +138,9 @@ class TransformerXL(Encoding):
         """Return (q + v)·r_{m−n}, scaled as the inner products are."""
         asking = q + self._bias("position_bias", q)
         expect.floating("k", k, min_rank=2)
+        expect.positions("query_positions", query_positions, q.shape[:-1])
+        expect.positions("key_positions", key_positions, k.shape[:-1])
         distance = distances(query_positions, key_positions)
-        expect.broadcasts_to("the positions", distance.shape, (*q.shape[:-1], k.shape[-2]))
         # Each distance is encoded once: contiguous positions have queries + keys − 1 of them, not queries · keys.
         distinct, column = distance.unique(return_inverse=True)
         keys = self.distance_keys(distinct).to(q.dtype)

@@ -79,16 +79,11 @@ def _features(x: Tensor) -> Tensor:
 
 
 def _expect_rows(q: Tensor, k: Tensor, v: Tensor, *, equal: bool) -> None:
+    expect.attention(q, k, v)
     for name, value in (("q", q), ("k", k), ("v", v)):
-        expect.floating(name, value, min_rank=2)
         expect.all_finite(name, value)
-        if 0 in value.shape[-2:]:
-            raise ValueError(f"{name} must have no empty axis, got shape {tuple(value.shape)}")
-    expect.same_device(q=q, k=k, v=v)
-    shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
-    if q.dtype != k.dtype or q.dtype != v.dtype:
-        raise TypeError(f"q, k and v must have one dtype, got {q.dtype}, {k.dtype}, {v.dtype}")
-    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
-        raise ValueError(f"q, k and v must match in leading axes, q and k in columns, k and v in rows, got {shapes}")
     if equal and q.shape[-2] != k.shape[-2]:
-        raise ValueError(f"q and k must have as many rows for a causal or rotary attention, got {shapes}")
+        raise ValueError(
+            f"q and k must have as many rows for a causal or rotary attention, "
+            f"got q {tuple(q.shape)} and k {tuple(k.shape)}"
+        )

@@ -292,7 +292,8 @@ REFUSED = [
     ("k", bad_vectors, lambda bad: plain.on_scores(ones(3, 4), bad, at3, at3)),
     ("query_positions", not_integers, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
     ("key_positions", not_integers, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), at3, bad)),
-    ("positions", st.sampled_from([torch.arange(4), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
+    ("query_positions", st.sampled_from([torch.arange(4), torch.arange(1), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
+    ("key_positions", st.sampled_from([torch.arange(4), torch.arange(1), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), at3, bad)),
 ]  # fmt: skip
 
 
