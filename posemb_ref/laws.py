@@ -1,10 +1,13 @@
 """Laws that encodings are about, as searches for a counterexample.
 
 A law returns None when its search finds nothing, and a `Counterexample` that explains itself with numbers otherwise.
-Two kinds of subject are tried:
+Four kinds of subject are tried:
 
 * a *transformation* `transform(x, positions)`, with x `(seq, dim)` and positions `(seq,)`, which returns `(seq, dim)`;
-* a *score function* `scores(q, k, query_positions, key_positions)`, which returns `(query, key)`.
+* a *score function* `scores(q, k, query_positions, key_positions)`, which returns `(query, key)`;
+* a *layer* `layer(x)`, with x `(seq, dim)`, which returns `(seq, …)`;
+* an *attention* `attend(x, y, query_positions, key_positions)`, in which the last of the tokens y are the tokens x, and
+  look at all y up to themselves; it returns one row for each of x.
 
 All searches are seeded and run in float64 unless they are about another dtype.
 """
@@ -20,6 +23,8 @@ from posemb_ref.attention import Encoding
 
 Transform = Callable[[Tensor, Tensor], Tensor]
 Scores = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+Layer = Callable[[Tensor], Tensor]
+Attention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 POSITIONS = (0, 1, 2, 5, 17, 300, 4097)
 FAR_POSITIONS = (*POSITIONS, 2**20)
@@ -125,15 +130,40 @@ def boundedness(scores: Scores, *, dim: int, scale: float = 1.0, atol: float = 1
     return None
 
 
-def permutation_equivariance(
-    layer: Callable[[Tensor], Tensor], *, dim: int, atol: float = 1e-9
-) -> Counterexample | None:
+def permutation_equivariance(layer: Layer, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """Reordering the rows of the input reorders the rows of the output, and does nothing else."""
     x = _vectors(9, dim)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
     return _compare(
         "permutation equivariance", f"for the order {order.tolist()}", layer(x)[order], layer(x[order]), atol
     )
+
+
+def causality(layer: Layer, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """A row of the output does not change when later rows of the input do."""
+    x, other = _vectors(6, dim), _vectors(6, dim, seed=1)
+    before = layer(x)
+    for row in range(1, 6):
+        after = layer(torch.cat((x[:row], other[row:])))
+        where = f"when the rows from {row} on change"
+        if broken := _compare("causality", where, before[:row], after[:row], atol):
+            return broken
+    return None
+
+
+def cached_equals_uncached(attend: Attention, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
+    """A token that comes alone and looks at all before it receives what it would receive among them."""
+    x = _vectors(6, dim)
+    for start in (0, 90):
+        at = torch.arange(6) + start
+        at_once = attend(x, x, at, at)
+        for row in range(6):
+            now, so_far = slice(row, row + 1), slice(row + 1)
+            alone = attend(x[now], x[so_far], at[now], at[so_far])
+            where = f"for the token at position {at[row]}, with {row} before it"
+            if broken := _compare("cached equals uncached", where, at_once[row], alone[0], atol):
+                return broken
+    return None
 
 
 def dtype_parity(
@@ -196,6 +226,18 @@ def layer_scores(encoding: Encoding, *, dim: int) -> Scores:
         return encoding.scores(q[None], k[None], query_positions, key_positions)[0]
 
     return scores
+
+
+def layer_attention(encoding: Encoding, *, dim: int) -> Attention:
+    """Return the causal attention of one head of a layer, with generic projections after the first door."""
+    weights = [_vectors(dim, dim, seed=seed) / dim**0.5 for seed in (3, 4, 5)]
+
+    def attend(x: Tensor, y: Tensor, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        x, y = encoding.at_input(x, query_positions), encoding.at_input(y, key_positions)
+        q, k, v = (tokens[None] @ weight.to(tokens) for tokens, weight in zip((x, y, y), weights, strict=True))
+        return encoding(q, k, v, query_positions, key_positions, causal=True)[0]
+
+    return attend
 
 
 def rowwise(function: Callable[[np.ndarray, int], np.ndarray]) -> Transform:

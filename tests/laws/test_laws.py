@@ -67,6 +67,25 @@ def test_permutation_equivariance_finds_a_layer_that_sees_order():
     assert laws.permutation_equivariance(lambda x: x - x.mean(0), dim=DIM) is None
 
 
+def test_causality_finds_a_layer_that_sees_what_comes():
+    assert laws.causality(lambda x: x.cumsum(0), dim=DIM) is None
+    for layer in (lambda x: x - x.mean(0), lambda x: x.roll(-1, 0)):
+        broken = laws.causality(layer, dim=DIM)
+        assert str(broken).startswith("causality fails when the rows from 1 on change in entry (0, ")
+
+
+def prefix_sums(x, y, m, n):
+    return m[:, None] * y.cumsum(0)[-len(x) :]
+
+
+def test_cached_equals_uncached_finds_a_cache_not_read_and_an_offset_ignored():
+    unread = laws.cached_equals_uncached(lambda x, y, m, n: prefix_sums(x, x, m, n), dim=DIM)
+    from_zero = laws.cached_equals_uncached(lambda x, y, m, n: prefix_sums(x, y, torch.arange(len(x)), n), dim=DIM)
+    assert laws.cached_equals_uncached(prefix_sums, dim=DIM) is None
+    for broken in (unread, from_zero):
+        assert str(broken).startswith("cached equals uncached fails for the token at position 1, with 1 before it")
+
+
 def test_dtype_parity_finds_positions_in_half_precision_and_a_changed_dtype():
     broken = laws.dtype_parity(low_precision_positions, dim=DIM, dtype=torch.bfloat16)
     assert broken is not None
