@@ -180,5 +180,5 @@ class Absolute(Encoding):
         expect.floating("x", x, min_rank=2)
         if p.shape[-2:] != x.shape[-2:]:
             raise ValueError(f"positions must have one vector per row of x {tuple(x.shape)}, got {tuple(p.shape)}")
-        expect.broadcasts_to("the vectors of the positions", p.shape, x.shape)
+        expect.broadcasts_to("positions", positions.shape, x.shape[:-1])
         return x + p.to(x.dtype)

@@ -355,6 +355,7 @@ REFUSED = [
     ("query_positions", bad_at, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
     ("key_positions", bad_at, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), at3, bad)),
     ("query_positions", st.just(torch.zeros(3, 3).long()), lambda bad: plain.on_scores(ones(2, 3, 4), ones(2, 3, 4), bad, at3)),
+    ("key_positions", st.just(torch.zeros(3, 3).long()), lambda bad: plain.on_scores(ones(2, 3, 4), ones(2, 3, 4), at3, bad)),
     ("query_positions", bad_at, lambda bad: plain.on_values(ones(3, 3), bad, at3)),
     ("key_positions", bad_at, lambda bad: plain.on_values(ones(3, 3), at3, bad)),
 ]  # fmt: skip

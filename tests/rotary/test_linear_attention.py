@@ -150,6 +150,8 @@ REFUSED = [
     ("k", bad_vectors, lambda bad: linear_attention(good, bad, good)),
     ("v", bad_vectors, lambda bad: linear_attention(good, good, bad)),
     ("q", st.just(good * torch.nan), lambda bad: linear_attention(bad, good, good)),
+    ("k", st.just(good * torch.nan), lambda bad: linear_attention(good, bad, good)),
+    ("v", st.just(good * torch.nan), lambda bad: linear_attention(good, good, bad)),
     ("v", st.sampled_from([good.double(), torch.ones(4, 2), torch.ones(0, 2)]), lambda bad: linear_attention(good, good, bad)),
     ("k", st.sampled_from([torch.ones(3, 4), torch.ones(2, 3, DIM)]), lambda bad: linear_attention(good, bad, good)),
     ("rows", st.just(torch.ones(4, DIM)), lambda bad: linear_attention(good, bad, bad, causal=True)),
