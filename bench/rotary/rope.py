@@ -92,10 +92,13 @@ def cpu():
 def main():
     torch.manual_seed(0)
     print(f"{cpu()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print("time of rotate and of the complex product, in times of the Llama form and of x.clone(); rms errors\n")
     print(
-        f"{'size':20}{'dtype':10}{'layout':13}{'/llama':>7}{'target':>8}{'/clone':>8}{'complex/llama':>15}"
-        f"{'error':>10}{'of llama':>10}"
+        "time of rotate in times of the Llama form and of x.clone(), of the complex product in times of the Llama form;"
+    )
+    print("rms errors of rotate and of the Llama form\n")
+    print(
+        f"{'size':19}{'dtype':9}{'layout':12}{'/llama':>6}{'target':>7}{'/clone':>7}{'complex':>9}"
+        f"{'error':>9}{'of llama':>9}"
     )
     for size in SIZES:
         for dtype in (torch.float32, torch.bfloat16):
@@ -106,9 +109,9 @@ def main():
                 times = measure(calls)
                 limit = target(size, layout, dtype)
                 print(
-                    f"{str(size):20}{str(dtype)[6:]:10}{layout:13}{ratio(times, 'rotate', 'llama'):7.2f}"
-                    f"{f'≤ {limit}' if limit else '':>8}{ratio(times, 'rotate', 'clone'):8.2f}"
-                    f"{ratio(times, 'complex', 'llama'):15.2f}{own:10.1e}{other:10.1e}",
+                    f"{str(size):19}{str(dtype)[6:]:9}{layout:12}{ratio(times, 'rotate', 'llama'):6.2f}"
+                    f"{f'≤ {limit}' if limit else '':>7}{ratio(times, 'rotate', 'clone'):7.2f}"
+                    f"{ratio(times, 'complex', 'llama'):9.2f}{own:9.1e}{other:9.1e}",
                     flush=True,
                 )
 
