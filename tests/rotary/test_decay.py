@@ -66,7 +66,8 @@ def test_it_is_reached_by_equal_pairs_whose_sums_are_the_score():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_low_precision_is_bounded_in_float64(dtype):
     q, k = vectors(8, dtype=dtype), vectors(8, seed=1, dtype=dtype)
-    found = abel_bound(q, k, torch.tensor([2**20]))
+    far = 2**24 + 1  # not a float32
+    found = abel_bound(q, k, torch.tensor([far]))
     assert found.dtype == torch.float64
     assert found.item() == pytest.approx(by_loops(q.double().tolist(), k.double().tolist(), 2**20), rel=1e-9)
 
