@@ -20,6 +20,7 @@ LIGHTEN = """() => {
         judged.add(colours);
     }
     for (const formula of document.querySelectorAll("mjx-container:not([display])")) formula.replaceChildren("x");
+    document.body.normalize();
 }"""
 VIEWS = [("light", WIDE), ("dark", WIDE), ("dark", NARROW), ("light", NARROW)]
 LOCAL = ("file:", "data:", "blob:")
