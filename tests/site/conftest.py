@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.site.figures import SITE, LiveFigure, opened
+from tests.site.figures import GLIDE, SITE, LiveFigure, opened
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Without a sandbox, because in a container there is none to be had; and quiet: the browser itself
@@ -42,6 +42,22 @@ def open_figure(browser, request):
             return LiveFigure(tabs.enter_context(opened(browser, name, **options)), name)
 
         yield open_figure
+
+
+@pytest.fixture
+def jumps_or_glides(open_figure):
+    """Assert that what a script changes is drawn at once for those who asked for less motion, and for others at last."""
+
+    def jumps_or_glides(step, assert_right):
+        live = open_figure()
+        assert live.evaluate(step) is True
+        assert_right(live)
+        live = open_figure(reduced_motion="no-preference")
+        assert live.evaluate(step) is False
+        live.page.wait_for_timeout(GLIDE)
+        assert_right(live)
+
+    return jumps_or_glides
 
 
 @pytest.fixture(scope="module")

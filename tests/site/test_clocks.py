@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posemb_ref.rotary import rope
-from tests.site.figures import GLIDE, NARROW, QUIET
+from tests.site.figures import NARROW, QUIET
 
 FIGURE = "clocks"
 
@@ -165,15 +165,9 @@ def test_a_finger_moves_a_slider(open_figure):
     assert 100000 <= assert_true_to_reference(live)["base"] <= 400000
 
 
-def test_reduced_motion(open_figure):
+def test_reduced_motion(jumps_or_glides):
     """A hand jumps for those who asked for less motion; for others it turns, and gets there."""
-    live = open_figure()
-    assert live.evaluate(STEP) is True
-    assert_true_to_reference(live)
-    live = open_figure(reduced_motion="no-preference")
-    assert live.evaluate(STEP) is False
-    live.page.wait_for_timeout(GLIDE)
-    assert_true_to_reference(live)
+    jumps_or_glides(STEP, assert_true_to_reference)
 
 
 def test_a_screen_reader_hears_how_many_are_slow(live):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from posemb_ref.rotary import layout, rope
-from tests.site.figures import GLIDE, NARROW, QUIET
+from tests.site.figures import NARROW, QUIET
 
 FIGURE = "layout"
 BASE = 100.0  # of the figure
@@ -180,15 +180,9 @@ def test_nothing_written_overlaps(live, name):
         assert a[2] <= b[1] or b[2] <= a[1] or a[4] <= b[3] or b[4] <= a[3], (a[0], b[0])
 
 
-def test_reduced_motion(open_figure):
+def test_reduced_motion(jumps_or_glides):
     """Cells jump for those who asked for less motion; for others they glide, and get there."""
-    live = open_figure()
-    assert live.evaluate(CONVERT) is True
-    assert_true_to_reference(live)
-    live = open_figure(reduced_motion="no-preference")
-    assert live.evaluate(CONVERT) is False
-    live.page.wait_for_timeout(GLIDE)
-    assert_true_to_reference(live)
+    jumps_or_glides(CONVERT, assert_true_to_reference)
 
 
 def test_a_screen_reader_hears_whether_scores_agree(live):

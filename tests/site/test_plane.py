@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from posemb_ref.rotary import rope
-from tests.site.figures import GLIDE, NARROW, QUIET, centre
+from tests.site.figures import NARROW, QUIET, centre
 
 FIGURE = "plane"
 
@@ -208,15 +208,9 @@ STEP = """figure => {
 }"""
 
 
-def test_reduced_motion(open_figure):
+def test_reduced_motion(jumps_or_glides):
     """An arrow jumps for those who asked for less motion; for others it turns, and gets there."""
-    live = open_figure()
-    assert live.evaluate(STEP) is True
-    assert_true_to_reference(live)
-    live = open_figure(reduced_motion="no-preference")
-    assert live.evaluate(STEP) is False
-    live.page.wait_for_timeout(GLIDE)
-    assert_true_to_reference(live)
+    jumps_or_glides(STEP, assert_true_to_reference)
 
 
 def test_a_screen_reader_hears_the_score(live):
