@@ -92,9 +92,8 @@ def cpu():
 def main():
     torch.manual_seed(0)
     print(f"{cpu()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(
-        "time of rotate in times of the Llama form and of x.clone(), of the complex product in times of the Llama form;"
-    )
+    print("time of rotate in times of the Llama form and of x.clone();")
+    print("time of the complex product in times of the Llama form;")
     print("rms errors of rotate and of the Llama form\n")
     print(
         f"{'size':19}{'dtype':9}{'layout':12}{'/llama':>6}{'target':>7}{'/clone':>7}{'complex':>9}"
