@@ -35,7 +35,7 @@ book: site
 # changed since, would see no warning and pass. A change of settings needs every page again.
 site: .venv/book.stamp
 	@mkdir -p _build; \
-	if [ ! -e _build/settings.stamp ] || [ -n "$$(find _config.yml _toc.yml book/_ext book/_templates constraints.txt -newer _build/settings.stamp)" ]; then \
+	if [ ! -e _build/settings.stamp ] || [ -n "$$(find _config.yml _toc.yml book/_ext book/_theme constraints.txt -newer _build/settings.stamp)" ]; then \
 	  rm -rf $(PAGES) _build/.doctrees; \
 	fi
 	@$(BIN)/jupyter-book build . --quiet --warningiserror --keep-going >_build/build.log 2>&1 \

@@ -1,0 +1,152 @@
+"""Set formulas while the book is built: TeX becomes MathML, which browsers show and read aloud without a script.
+
+A formula is written once, as it should look on a wide page. Here it is cut where it may be broken, before relations and
+before plus and minus, into pieces that flow like words: where there is room they stand in one line, and on a phone the
+line breaks between them. The rows of an `aligned` keep their two columns as long as both fit.
+"""
+
+import html
+import re
+from xml.etree import ElementTree
+
+from docutils import nodes
+from math_core import LatexError, LatexToMathML
+from sphinx.locale import _
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+
+CONVERTER = LatexToMathML(fancy_error=False)
+RELATIONS = set("=≠<>≤≥≪≫≈≡∼∈→↦⟺⟹⇒⇔∝⊂⊆")
+SIGNS = set("+−±∓")
+LONG = 18  # characters: a shorter formula within a line is not broken
+ROOM = 1.0  # em: after a space as wide as this a line may end
+ENVIRONMENT = re.compile(r"\s*\\begin\{(equation|align|gather)\*?\}(.*)\\end\{\1\*?\}\s*", re.DOTALL)
+ENTITY = re.compile(r"&(?!lt;|gt;|amp;)\w+;")  # names that HTML knows and XML does not
+TAG = re.compile(r"\\tag\{([^}]*)\}")
+OUTER = {"align": "aligned", "gather": "gathered"}
+
+
+def formula(tex, *, displaystyle):
+    """Return the `<math>` element of a formula."""
+    written = CONVERTER.convert_with_local_state(tex, displaystyle=displaystyle)
+    return ElementTree.fromstring(ENTITY.sub(lambda name: html.unescape(name[0]), written))
+
+
+def operator(element):
+    """Return the operator that an element is, or is built upon: `=` for itself and for what stands over it."""
+    while element.tag in {"mover", "munder", "munderover", "msup", "msub"}:
+        element = element[0]
+    return element if element.tag == "mo" else None
+
+
+def is_wide(element):
+    """Say whether an element is a space after which a line may end."""
+    width = re.match(r"([\d.]+)em", element.get("width", "")) if element.tag == "mspace" else None
+    return width is not None and float(width[1]) >= ROOM
+
+
+def cut(elements, signs):
+    """Cut a row of elements before its relations, or before its plus and minus signs, and after wide spaces."""
+    pieces = [[]]
+    for before, element in zip([None, *elements], elements, strict=False):
+        found = operator(element)
+        breaks = found is not None and pieces[-1] and found.text in signs and not (
+            before is not None and operator(before) is not None  # a sign after an operator belongs to what follows
+        )
+        if breaks or (before is not None and is_wide(before)):
+            pieces.append([])
+        if breaks and element.tag == "mo":
+            element.set("form", "infix")  # it begins a piece, and is no sign of what follows it
+        pieces[-1].append(element)
+    return [piece for piece in pieces if piece]
+
+
+def written(elements, *, displaystyle):
+    """Write a piece as a formula of its own."""
+    math = ElementTree.Element("math", {"displaystyle": "true"} if displaystyle else {})
+    math.extend(elements)
+    return ElementTree.tostring(math, encoding="unicode", short_empty_elements=False)
+
+
+def flowing(elements):
+    """Write a row of a display: relations begin pieces, and within one of these signs begin smaller ones."""
+    pieces = []
+    for piece in cut(elements, RELATIONS):
+        parts = [written(part, displaystyle=True) for part in cut(piece, SIGNS)]
+        pieces.append(parts[0] if len(parts) == 1 else f"<span>{'<wbr>'.join(parts)}</span>")
+    return "<wbr>".join(pieces)
+
+
+def rows(math):
+    """Return the rows of a display: each a left and a right column, of which the left may be empty."""
+    table = math[0] if len(math) == 1 and math[0].tag == "mtable" else None
+    if table is None:
+        return [("", flowing(list(math)))]
+    cells = [[list(cell) for cell in row] for row in table]
+    if all(len(row) == 1 for row in cells):
+        return [("", flowing(row[0])) for row in cells]
+    return [(flowing(row[0]), " ".join(flowing(cell) for cell in row[1:])) for row in cells]
+
+
+def display(tex):
+    """Return the HTML of a displayed formula, and the number that its paper gives it."""
+    within = ENVIRONMENT.fullmatch(tex)
+    if within:
+        name = OUTER.get(within[1])
+        tex = rf"\begin{{{name}}}{within[2]}\end{{{name}}}" if name else within[2]
+    tag = TAG.search(tex)
+    math = formula(TAG.sub("", tex), displaystyle=True)
+    body = "".join(
+        f'<div class="row"><div class="left">{left}</div><div class="right">{right}</div></div>'
+        for left, right in rows(math)
+    )
+    return f'<div class="rows">{body}</div>', tag[1] if tag else None
+
+
+def inline(tex):
+    """Return the HTML of a formula within a line; a long one may break where a display would."""
+    math = formula(tex, displaystyle=False)
+    pieces = cut(list(math), RELATIONS) if len("".join(math.itertext())) > LONG else [list(math)]
+    return "<wbr>".join(written(piece, displaystyle=False) for piece in pieces)
+
+
+def refuse(error, node):
+    """Report a formula that cannot be set: a warning, which fails the build, with its page."""
+    logging.getLogger(__name__).warning("%s in the formula %s", error, node.astext().strip(), location=node)
+    raise nodes.SkipNode
+
+
+def visit_math(self, node):
+    """Write a formula within a line."""
+    try:
+        self.body.append(inline(node.astext()))
+    except LatexError as error:
+        refuse(error, node)
+    raise nodes.SkipNode
+
+
+def visit_math_block(self, node):
+    """Write a display, with its number in the book and in the paper, and a link to it."""
+    try:
+        body, tag = display(node.astext())
+    except LatexError as error:
+        refuse(error, node)
+    self.body.append(self.starttag(node, "div", CLASS="math"))
+    self.body.append(body)
+    if node["number"] or tag:
+        self.body.append('<span class="eqno">')
+        if tag:
+            title = _("The number of this equation in the paper")
+            self.body.append(f'<span class="tag" title="{title}">({html.escape(tag)})</span> ')
+        if node["number"]:
+            self.body.append(f"({get_node_equation_number(self, node)})")
+            self.add_permalink_ref(node, _("Link to this equation"))
+        self.body.append("</span>")
+    self.body.append("</div>\n")
+    raise nodes.SkipNode
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

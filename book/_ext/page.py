@@ -1,0 +1,127 @@
+"""What the frame around a page needs to know: its question, its part, its notebook to take away.
+
+Also what is folded: a block of the class `dropdown` becomes a `<details>`, which opens without a script.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from sphinx.errors import ExtensionError
+from sphinx.util.parallel import parallel_available
+from sphinx_proof.domain import ProofDomain
+
+HOME = Path(__file__).parents[2]
+READ_ME = """# {title}
+
+A lesson of the book "{book}", with the code that it imports.
+
+    pip install -r requirements.txt jupyterlab
+    jupyter lab {name}
+"""
+
+
+class details(nodes.General, nodes.Element):
+    """A folded block."""
+
+
+class summary(nodes.General, nodes.TextElement):
+    """The line of a folded block that is always seen."""
+
+
+def fold(app, doctree, docname):
+    """Turn blocks of the class `dropdown` into folded ones. A link in the line that unfolds would be in the way."""
+    for block in list(doctree.findall(nodes.Admonition)):
+        if "dropdown" in block["classes"]:
+            title, *rest = block.children
+            classes = [name for name in block["classes"] if name != "dropdown"]
+            line = summary("", title.astext())
+            block.replace_self(details("", line, *rest, ids=block["ids"], classes=classes))
+
+
+def question(doctree):
+    """Return the first paragraph of a page, which says what it asks."""
+    paragraphs = (node for node in doctree.findall(nodes.paragraph) if isinstance(node.parent, nodes.section))
+    first = next(paragraphs, None)
+    return " ".join(first.astext().split()) if first else ""
+
+
+def parts(app):
+    """Name the part of the book that each page belongs to."""
+    toc = yaml.safe_load(Path(app.confdir, "_toc.yml").read_text(encoding="utf-8"))
+    return {chapter["file"]: part["caption"] for part in toc["parts"] for chapter in part["chapters"]}
+
+
+def is_notebook(app, docname):
+    """Say whether a page comes from a notebook."""
+    return app.env.doc2path(docname).endswith(".ipynb") if docname in app.env.all_docs else False
+
+
+def frame(app, docname, template, context, doctree):
+    """Give the template what it asks for."""
+    body = context.get("body", "")
+    context["description"] = question(doctree) if doctree else None
+    context["part"] = parts(app).get(docname)
+    context["live"] = 'class="interactive ' in body
+    context["bundle"] = f"_downloads/{docname}.zip" if is_notebook(app, docname) else None
+    context["kind"] = docname.rpartition("/")[2] if docname.startswith("book/") else None
+
+
+def bundle(app, error):
+    """Pack each notebook with the code that it imports: a browser saves an archive, even from a disk."""
+    if error or app.builder.format != "html":
+        return
+    code = sorted(path for path in (HOME / "posemb_ref").rglob("*") if path.suffix in {".py", ".mplstyle"})
+    needs = (HOME / "requirements" / "lessons.txt").read_text(encoding="utf-8") + "numpy\njaxtyping\n"
+    for docname in filter(lambda name: is_notebook(app, name), app.env.all_docs):
+        source = Path(app.env.doc2path(docname))
+        text = source.read_text(encoding="utf-8")
+        title = "".join(json.loads(text)["cells"][0]["source"]).splitlines()[0].lstrip("# ")
+        about = READ_ME.format(title=title, book=app.config.html_title, name=source.name)
+        target = Path(app.outdir, "_downloads", f"{docname}.zip")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in [(source.name, text), ("requirements.txt", needs), ("README.md", about)]:
+                archive.writestr(name, content)
+            for path in code:
+                archive.write(path, path.relative_to(HOME))
+
+
+def complete(app, error):
+    """Fail if a page is missing: Sphinx says nothing when a process that writes pages dies."""
+    if not error and app.builder.format == "html":
+        missing = [name for name in app.env.found_docs if not Path(app.builder.get_outfilename(name)).exists()]
+        if missing:
+            raise ExtensionError(f"these pages were not written: {', '.join(sorted(missing))}")
+
+
+def settle(app, config):
+    """Take back what jupyter-book sets for a theme that is not used here, and let two processes share the work."""
+    config.html_theme_options = {}
+    app.parallel = 2 if parallel_available else 1
+    # These two are safe to read in parallel, and do not say so: the one acts only after all pages have been read,
+    # and the other keeps nothing in its domain that would have to be merged.
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+    ProofDomain.merge_domaindata = lambda domain, docnames, other: None
+
+
+def setup(app):
+    """Register with Sphinx."""
+    for node in (details, summary):
+        name = node.__name__
+        app.add_node(
+            node,
+            html=(
+                lambda self, node, name=name: self.body.append(self.starttag(node, name)),
+                lambda self, node, name=name: self.body.append(f"</{name}>\n"),
+            ),
+        )
+    app.add_config_value("comments_config", None, "")  # jupyter-book sets it for an extension that is not loaded
+    app.connect("config-inited", settle)
+    app.connect("doctree-resolved", fold)
+    app.connect("html-page-context", frame)
+    app.connect("build-finished", complete)
+    app.connect("build-finished", bundle)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
