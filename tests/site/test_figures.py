@@ -1,5 +1,7 @@
 """What every interactive figure of the built site owes its readers, in a real browser."""
 
+import re
+
 import pytest
 
 from tests.site.figures import GLIDE, NARROW, QUIET, SITE, LiveFigure, opened, placed
@@ -8,6 +10,8 @@ FIGURES = sorted(placed())
 LOCAL = ("file:", "data:", "blob:")
 TOUCH_TARGET = 40  # pixels
 MARGIN = 8  # pixels around a control in which its focus may show
+STATIC = SITE / "_static"
+EXPORT = re.compile(r'export \{([^}]*)\} from "d3-(\w+)"')
 
 
 @pytest.fixture(scope="module", params=FIGURES)
@@ -178,7 +182,48 @@ def test_pages_without_a_figure_load_no_library(browser):
     context = browser.new_context()
     page, urls = context.new_page(), []
     page.on("request", lambda request: urls.append(request.url))
-    page.goto((SITE / "book" / "welcome.html").as_uri())
-    assert any("figures/figures.js" in url for url in urls)
+    page.goto((SITE / "book" / "notation.html").as_uri())
+    assert urls
     assert not any("d3.min.js" in url or "stage.js" in url for url in urls)
     context.close()
+
+
+def exports():
+    """Give the functions that the bundle of D3 is made of, by module: {"array": {"max", …}, …}."""
+    found = EXPORT.findall((STATIC / "d3" / "modules.js").read_text(encoding="utf-8"))
+    return {module: set(re.findall(r"\w+", names)) for names, module in found}
+
+
+def used_by(scripts):
+    """Give the names that scripts use of D3, each with the scripts that do: {"max": {"decay.js"}, …}."""
+    used = {}
+    for path in scripts:
+        for name in re.findall(r"\bd3\.(\w+)\b(?!\.js)", path.read_text(encoding="utf-8")):
+            used.setdefault(name, set()).add(path.name)
+    return used
+
+
+def test_d3_holds_what_the_figures_use(browser):
+    """Every function of D3 that a figure calls is in the bundle, and the bundle is what its list says."""
+    used = used_by((STATIC / "figures").glob("*.js"))
+    assert len(used) > 10
+    page = browser.new_page()
+    page.add_script_tag(path=STATIC / "d3" / "d3.min.js")
+    held = set(page.evaluate("Object.keys(window.d3)"))
+    page.close()
+    assert {name: scripts for name, scripts in used.items() if name not in held} == {}
+    assert held == set().union(*exports().values())
+
+
+def test_d3_holds_no_module_that_no_figure_uses():
+    """Functions to spare are cheap; a module is not."""
+    used = set(used_by((STATIC / "figures").glob("*.js")))
+    modules = exports()
+    assert {module for module, names in modules.items() if not names & used} == set()
+    first = (STATIC / "d3" / "d3.min.js").read_text(encoding="utf-8").partition("*/")[0]
+    assert f"Modules: {', '.join(modules)}." in first
+
+
+def test_d3_weighs_little():
+    """As it is on the disk."""
+    assert (STATIC / "d3" / "d3.min.js").stat().st_size < 90_000
