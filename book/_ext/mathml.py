@@ -18,10 +18,12 @@ from sphinx.util.math import get_node_equation_number
 CONVERTER = LatexToMathML(fancy_error=False)
 RELATIONS = set("=≠<>≤≥≪≫≈≡∼∈→↦⟺⟹⇒⇔∝⊂⊆")
 SIGNS = set("+−±∓")
+BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌈": "⌉", "⌊": "⌋", "|": "|", "‖": "‖"}
 LONG = 18  # characters: a shorter formula within a line is not broken
 ROOM = 1.0  # em: after a space as wide as this a line may end
 ENVIRONMENT = re.compile(r"\s*\\begin\{(equation|align|gather)\*?\}(.*)\\end\{\1\*?\}\s*", re.DOTALL)
 ENTITY = re.compile(r"&(?!lt;|gt;|amp;)\w+;")  # names that HTML knows and XML does not
+SPACING = re.compile(r"\\\\\s*\[-?[\d.]+\s*[a-z]{2}\]")  # as in \\[4pt]: the page has its own
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 OUTER = {"align": "aligned", "gather": "gathered"}
 
@@ -46,18 +48,26 @@ def is_wide(element):
 
 
 def cut(elements, signs):
-    """Cut a row of elements before its relations, or before its plus and minus signs, and after wide spaces."""
-    pieces = [[]]
-    for before, element in zip([None, *elements], elements, strict=False):
+    """Cut a row of elements before its relations, or before its plus and minus signs, and after wide spaces.
+
+    What stands in brackets stays whole.
+    """
+    pieces, open_brackets, before = [[]], [], None
+    for element in elements:
         found = operator(element)
-        breaks = found is not None and pieces[-1] and found.text in signs and not (
-            before is not None and operator(before) is not None  # a sign after an operator belongs to what follows
-        )
-        if breaks or (before is not None and is_wide(before)):
+        sign = found.text if found is not None else None
+        follows = pieces[-1] and (before is None or operator(before) is None)  # after an operator it begins an operand
+        breaks = not open_brackets and follows and sign in signs
+        if breaks or (not open_brackets and before is not None and is_wide(before)):
             pieces.append([])
         if breaks and element.tag == "mo":
-            element.set("form", "infix")  # it begins a piece, and is no sign of what follows it
+            element.set("form", "infix")
+        if sign in open_brackets[-1:]:
+            open_brackets.pop()
+        elif sign in BRACKETS:
+            open_brackets.append(BRACKETS[sign])
         pieces[-1].append(element)
+        before = element
     return [piece for piece in pieces if piece]
 
 
@@ -95,7 +105,7 @@ def display(tex):
         name = OUTER.get(within[1])
         tex = rf"\begin{{{name}}}{within[2]}\end{{{name}}}" if name else within[2]
     tag = TAG.search(tex)
-    math = formula(TAG.sub("", tex), displaystyle=True)
+    math = formula(SPACING.sub(r"\\\\", TAG.sub("", tex)), displaystyle=True)
     body = "".join(
         f'<div class="row"><div class="left">{left}</div><div class="right">{right}</div></div>'
         for left, right in rows(math)
