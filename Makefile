@@ -42,7 +42,6 @@ site: .venv/book.stamp
 	  || { cat _build/build.log; rm -rf _build/.doctrees; exit 1; }
 	@test -s $(PAGES)/book/welcome.html \
 	  || { cat _build/build.log; echo "The build made no pages: is this jupyter-book 1.x?"; exit 1; }
-	@cp -R book/_static/. $(PAGES)/_static/
 	@touch _build/settings.stamp
 
 # One thread each: as many processes as cores already run side by side.

@@ -3,17 +3,32 @@
 Also what is folded: a block of the class `dropdown` becomes a `<details>`, which opens without a script.
 """
 
+import base64
+import functools
 import json
+import re
+import shutil
 import zipfile
 from pathlib import Path
 
 import yaml
 from docutils import nodes
+from pybtex import plugin
 from sphinx.errors import ExtensionError
 from sphinx.util.parallel import parallel_available
 from sphinx_proof.domain import ProofDomain
 
 HOME = Path(__file__).parents[2]
+IMAGE = re.compile(r'<img(?P<rest>[^>]* src="[^"]*?(?P<name>[^/"]+)"[^>]*>)')
+SVG_SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"')
+PIXELS = 4 / 3  # to a point
+FACE = re.compile(r'@font-face \{ font-family: "([^"]+)"; src: url\(([\w-]+\.woff2)\)[^;]*;([^}]*)\}')
+DESCRIPTOR = re.compile(r"font-(\w+): (\w+);")
+FONTS = """for (const [family, data, descriptors] of %s) {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt());
+  document.fonts.add(new FontFace(family, bytes, descriptors));
+}
+"""
 READ_ME = """# {title}
 
 A lesson of the book "{book}", with the code that it imports.
@@ -41,6 +56,21 @@ def fold(app, doctree, docname):
             block.replace_self(details("", line, *rest, ids=block["ids"], classes=classes))
 
 
+def still(app, body):
+    """Give pictures the room that they will take, so that no text moves when one arrives, and fetch them when needed."""
+    files = {target: Path(app.srcdir, source) for source, target in app.builder.images.items()}
+
+    def sized(tag):
+        source = files.get(tag["name"])
+        size = SVG_SIZE.search(source.read_text(encoding="utf-8")) if source and source.suffix == ".svg" else None
+        room = (
+            ' width="{:.0f}" height="{:.0f}"'.format(*(PIXELS * float(side) for side in size.groups())) if size else ""
+        )
+        return f'<img loading="lazy"{room}{tag["rest"]}'
+
+    return IMAGE.sub(sized, body)
+
+
 def question(doctree):
     """Return the first paragraph of a page, which says what it asks."""
     paragraphs = (node for node in doctree.findall(nodes.paragraph) if isinstance(node.parent, nodes.section))
@@ -61,7 +91,7 @@ def is_notebook(app, docname):
 
 def frame(app, docname, template, context, doctree):
     """Give the template what it asks for."""
-    body = context.get("body", "")
+    body = context["body"] = still(app, context.get("body", ""))
     context["description"] = question(doctree) if doctree else None
     context["part"] = parts(app).get(docname)
     context["live"] = 'class="interactive ' in body
@@ -89,6 +119,24 @@ def bundle(app, error):
                 archive.write(path, path.relative_to(HOME))
 
 
+def static(app, error):
+    """Copy style and scripts, for which no page is built again, and write the fonts as a script.
+
+    A face that a script holds is there before the first letter is shown: no line moves when it comes. Without scripts
+    a style sheet loads the same faces.
+    """
+    if error or app.builder.format != "html":
+        return
+    target = Path(app.outdir, "_static")
+    shutil.copytree(HOME / "book" / "_static", target, dirs_exist_ok=True)
+    fonts = target / "fonts"
+    faces = [
+        (family, base64.b64encode((fonts / file).read_bytes()).decode(), dict(DESCRIPTOR.findall(rest)))
+        for family, file, rest in FACE.findall((fonts / "fonts.css").read_text(encoding="utf-8"))
+    ]
+    (fonts / "fonts.js").write_text(FONTS % json.dumps(faces), encoding="utf-8")
+
+
 def complete(app, error):
     """Fail if a page is missing: Sphinx says nothing when a process that writes pages dies."""
     if not error and app.builder.format == "html":
@@ -104,6 +152,8 @@ def settle(app, config):
     # These two are safe to read in parallel, and do not say so: the one acts only after all pages have been read,
     # and the other keeps nothing in its domain that would have to be merged.
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+    # Each citation looks up the same plug-ins.
+    plugin._load_entry_point = functools.cache(plugin._load_entry_point)
     ProofDomain.merge_domaindata = lambda domain, docnames, other: None
 
 
@@ -123,5 +173,6 @@ def setup(app):
     app.connect("doctree-resolved", fold)
     app.connect("html-page-context", frame)
     app.connect("build-finished", complete)
+    app.connect("build-finished", static, priority=400)  # before what is written beside it
     app.connect("build-finished", bundle)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -59,7 +59,9 @@ def sections(doctree):
 def read(app, doctree):
     """Note the sections of a page that was read."""
     found = list(sections(doctree))
-    app.env.book_sections[app.env.docname] = found and [(("" if i == 0 else anchor), *rest) for i, (anchor, *rest) in enumerate(found)]
+    app.env.book_sections[app.env.docname] = found and [
+        (("" if i == 0 else anchor), *rest) for i, (anchor, *rest) in enumerate(found)
+    ]
 
 
 def begin(app, env, docnames):

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.site.figures import GLIDE, SITE, LiveFigure, opened
+from tests.site.figures import GLIDE, LiveFigure, opened, placed
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Without a sandbox, because in a container there is none to be had; and quiet: the browser itself
@@ -79,7 +79,7 @@ def live(tab):
 def formula(browser):
     """Call a function of a library of the figures: formula("rope", "score", q, k, m, n, thetas)."""
     page = browser.new_page()
-    page.goto((SITE / "book" / "welcome.html").as_uri(), wait_until="domcontentloaded")
+    page.goto(next(iter(placed().values())).as_uri(), wait_until="domcontentloaded")
     page.wait_for_function("window.Figures")
     call = "async ([library, name, args]) => (await Figures.library(library))[name](...args)"
     yield lambda library, name, *args: page.evaluate(call, [library, name, args])

@@ -50,10 +50,9 @@ def number(text):
 
 @contextmanager
 def opened(browser, name, prepare=lambda page: None, **options):
-    """Open a page that holds a figure, without its mathematics, which takes a second to set and which no figure needs."""
+    """Open a page that holds a figure."""
     context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", "color_scheme": "light"} | options)
     page = context.new_page()
-    page.route("**/mathjax/**", lambda route: route.abort())
     prepare(page)
     page.goto(address(name))
     yield page

@@ -1,41 +1,49 @@
-"""Every page in a real browser, from disk: accessible, without errors, without outside requests."""
+"""Every page in a real browser, from disk: accessible, light, steady, without errors and without outside requests."""
 
+import gzip
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-SITE = Path(__file__).parents[2] / "_build" / "html"
-WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+from tests.site.figures import NARROW, SITE, WIDE
+
 # axe would fetch the style sheets once more, which a browser forbids to pages from disk.
 AXE = {"resultTypes": ["violations"], "preload": False}
-# What would be judged hundreds of times over and look the same each time is judged once, or as one letter: words of code
-# of one colour, and formulas within a line.
-LIGHTEN = """() => {
-    const judged = new Set();
-    for (const word of [...document.querySelectorAll("pre span, .sig span")].reverse()) {
-        const colours = [word.className, word.closest(".cell_input, .cell_output, .sig")?.className].join();
-        if (judged.has(colours)) word.replaceWith(...word.childNodes);
-        judged.add(colours);
-    }
-    for (const formula of document.querySelectorAll("mjx-container:not([display])")) formula.replaceChildren("x");
-    document.body.normalize();
-}"""
 VIEWS = [("light", WIDE), ("dark", WIDE), ("dark", NARROW), ("light", NARROW)]
 LOCAL = ("file:", "data:", "blob:")
+BUDGET = {False: 150, True: 250}  # KB of a first view, compressed: without and with a live figure
+BUDGET_OF_SEARCH = 400  # its index is all the text of the book
+PACKED = {".woff2", ".png"}  # already compressed
+SHIFT = 0.02  # how much of a view may move while it loads
 
-SET_THEME = "theme => Object.assign(document.documentElement.dataset, {mode: theme, theme})"
-SETTLE = """async () => {
-    const math = document.querySelector("script[src*=mathjax]");
-    while (math && !window.MathJax?.startup?.promise) await new Promise(go => setTimeout(go, 20));
-    await window.MathJax?.startup?.promise;
-    await Promise.allSettled(document.getAnimations().map(animation => animation.finished));
+# Each kind of element is judged once in each view: its name and classes, with those of the two elements around it.
+# What repeats thousands of times, words of code and letters of formulas, is what takes axe its time.
+MARK_NEW = """known => {
+    const name = element => element && element !== document.body ? `${element.localName}.${element.getAttribute("class") ?? ""}` : "";
+    const kind = e => [e, e.parentElement, e.parentElement?.parentElement].map(name).join(" < ");
+    const found = new Set();
+    for (const element of document.body.querySelectorAll("*")) {
+        const its = kind(element);
+        const fresh = !known.includes(its) && !found.has(its) && element.checkVisibility() && !element.querySelector("*");
+        element.toggleAttribute("data-judged", fresh);
+        if (fresh) found.add(its);
+    }
+    return [...found];
 }"""
+SHIFTED = """() => new Promise(done => {
+    let sum = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(e => { sum += e.value; })).observe({type: "layout-shift", buffered: true});
+    setTimeout(() => done(sum), 100);
+})"""
+SET_THEME = "theme => { document.documentElement.dataset.theme = theme; }"
 BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number)"
-# The theme waits this long after a change of size before it makes wide tables reachable by Tab.
-RESIZED = 350
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+# Formulas that do not fit the column in which they stand, even where they may break.
+CUT_OFF = """[...document.querySelectorAll(".rows")].filter(rows => rows.scrollWidth > rows.clientWidth + 1)
+    .map(rows => rows.textContent.slice(0, 60))"""
 
 
 def pages():
@@ -57,6 +65,13 @@ def explain(result):
     ]
 
 
+def weight(urls):
+    """Add up what a first view takes, compressed, in KB."""
+    files = [Path(unquote(urlsplit(url).path)) for url in urls if url.startswith("file:")]
+    sizes = [path.stat().st_size if path.suffix in PACKED else len(gzip.compress(path.read_bytes())) for path in files]
+    return sum(sizes) / 1024
+
+
 @pytest.fixture(scope="module")
 def tab(browser):
     """One tab for all pages."""
@@ -65,10 +80,17 @@ def tab(browser):
     context.close()
 
 
+@pytest.fixture(scope="module")
+def known():
+    """Give the kinds of elements that were judged so far, by view."""
+    return {view: [] for view in range(len(VIEWS))}
+
+
 @pytest.fixture(scope="module", params=pages())
-def visit(tab, request):
+def visit(tab, known, request):
     """Open a page once, look at it in each view, and note what there is to see."""
-    seen = SimpleNamespace(errors=[], requests=[], violations={}, background={}, overflow={})
+    seen = SimpleNamespace(errors=[], requests=[], violations={}, background={}, overflow={}, cut_off={})
+    seen.path = request.param
     listeners = {
         "pageerror": lambda error: seen.errors.append(str(error)),
         "console": lambda line: seen.errors.append(line.text) if line.type == "error" else None,
@@ -78,21 +100,21 @@ def visit(tab, request):
         tab.on(event, listener)
     tab.set_viewport_size(NARROW)
     tab.goto((SITE / request.param).as_uri())
-    tab.evaluate(SETTLE)
-    for size in (NARROW, WIDE):
+    tab.wait_for_load_state("networkidle")
+    seen.shift = tab.evaluate(SHIFTED)
+    seen.weight = weight(set(seen.requests))
+    seen.live = tab.locator(".live-figure, img.interactive").count() > 0
+    axe = Axe()
+    for view, (theme, size) in enumerate(VIEWS):
         tab.set_viewport_size(size)
-        seen.overflow[size["width"]] = tab.evaluate(OVERFLOW)
-    tab.evaluate(LIGHTEN)
-    for theme, size in VIEWS:
-        if size != tab.viewport_size:
-            tab.set_viewport_size(size)
-            tab.wait_for_timeout(RESIZED)
         tab.evaluate(SET_THEME, theme)
-        tab.evaluate(SETTLE)
-        view = (theme, size["width"])
+        seen.overflow[view] = tab.evaluate(OVERFLOW)
+        seen.cut_off[view] = tab.evaluate(CUT_OFF)
         seen.background[view] = tab.evaluate(BACKGROUND)
-        seen.violations[view] = explain(Axe().run(tab, options=AXE))
-    seen.errors += tab.evaluate("[...document.querySelectorAll('mjx-merror')].map(e => e.dataset.mjxError)")
+        fresh = tab.evaluate(MARK_NEW, known[view])
+        known[view] += fresh
+        if fresh:
+            seen.violations[view] = explain(axe.run(tab, context={"include": ["[data-judged]"]}, options=AXE))
     for event, listener in listeners.items():
         tab.remove_listener(event, listener)
     return seen
@@ -110,8 +132,8 @@ def test_axe_finds_nothing(visit):
 
 def test_the_views_were_what_they_claim(visit):
     """Light pages are light and dark ones dark: the colours that axe judged are the real ones."""
-    for (theme, _), (red, green, blue, *_) in visit.background.items():
-        assert (red + green + blue > 3 * 128) == (theme == "light"), visit.background
+    for view, (red, green, blue, *_) in visit.background.items():
+        assert (red + green + blue > 3 * 128) == (VIEWS[view][0] == "light"), visit.background
 
 
 def test_no_errors(visit):
@@ -125,5 +147,16 @@ def test_no_outside_request(visit):
 
 
 def test_no_sideways_scrolling(visit):
-    """The page is never wider than the window."""
+    """The page is never wider than the window, and no formula than its column."""
     assert max(visit.overflow.values()) <= 0, visit.overflow
+    assert not any(visit.cut_off.values()), visit.cut_off
+
+
+def test_the_page_is_light(visit):
+    """What a first view on a phone takes stays within its budget."""
+    assert visit.weight <= (BUDGET_OF_SEARCH if visit.path == "search.html" else BUDGET[visit.live])
+
+
+def test_nothing_moves_while_it_loads(visit):
+    """Fonts, figures and scripts find the room that was kept for them."""
+    assert visit.shift <= SHIFT
