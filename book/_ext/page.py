@@ -57,7 +57,7 @@ def fold(app, doctree, docname):
 
 
 def still(app, body):
-    """Give pictures the room that they will take, so that no text moves when one arrives, and fetch them when needed."""
+    """Give pictures the room that they will take, so that no text moves when one arrives; fetch them when needed."""
     files = {target: Path(app.srcdir, source) for source, target in app.builder.images.items()}
 
     def sized(tag):
@@ -85,8 +85,9 @@ def parts(app):
 
 
 def is_notebook(app, docname):
-    """Say whether a page comes from a notebook."""
-    return app.env.doc2path(docname).endswith(".ipynb") if docname in app.env.all_docs else False
+    """Say whether a page is a notebook to take away. The front page is none: it needs the whole book."""
+    known = docname in app.env.all_docs and docname != app.config.root_doc
+    return known and app.env.doc2path(docname).endswith(".ipynb")
 
 
 def frame(app, docname, template, context, doctree):

@@ -13,7 +13,7 @@ from math_core import LatexError
 from mathml import formula
 from sphinx import addnodes
 
-SKIPPED = (nodes.Invisible, nodes.raw, nodes.image)
+SKIPPED = (nodes.section, addnodes.desc, nodes.math_block, nodes.Invisible, nodes.raw, nodes.image)
 
 
 def plain(tex):
@@ -25,16 +25,18 @@ def plain(tex):
     return "".join(("√" if element.tag == "msqrt" else "") + (element.text or "") for element in math.iter())
 
 
-def text(node):
-    """Return what a node says, without the sections inside it and without what a cell printed."""
+def text(node, code=False):
+    """Return the prose of a node, or its code: without the sections inside it and without what a cell printed."""
     if isinstance(node, nodes.Text):
-        return node.astext()
-    if isinstance(node, nodes.math | nodes.math_block):
-        return plain(node.astext()) if isinstance(node, nodes.math) else ""
+        return "" if code else node.astext()
+    if isinstance(node, nodes.literal_block):
+        return node.astext() if code else ""
+    if isinstance(node, nodes.math):
+        return "" if code else plain(node.astext())
     if isinstance(node, SKIPPED) or "cell_output" in node.get("classes", []):
         return ""
     between = "" if isinstance(node, nodes.TextElement) else " "
-    return between.join(text(child) for child in node.children if not isinstance(child, nodes.section | addnodes.desc))
+    return between.join(text(child, code) for child in node.children)
 
 
 def terms(node):
@@ -44,24 +46,22 @@ def terms(node):
 
 
 def sections(doctree):
-    """Yield the anchor, title, terms and text of each section of a page, and of each function or class it describes."""
+    """Yield the anchor, title, terms, prose and code of each section of a page, and of each thing that it describes."""
     for section in doctree.findall(nodes.section):
-        title = next(iter(section.findall(nodes.title)), None)
-        if title is not None and title.parent is section:
-            body = " ".join(text(child) for child in section.children if child is not title)
-            yield section["ids"][0], text(title), terms(section), " ".join(body.split())
+        if section.children and isinstance(section[0], nodes.title):
+            prose = " ".join(" ".join(text(child) for child in section[1:]).split())
+            code = "\n".join(filter(None, (text(child, code=True).strip() for child in section[1:])))
+            yield section["ids"][0], text(section[0]), terms(section), prose, code
     for described in doctree.findall(addnodes.desc):
         signature = described[0]
         if signature.get("ids"):
-            yield signature["ids"][0], signature["fullname"], "", " ".join(text(described[-1]).split())
+            prose = " ".join(text(child) for child in described[1:])
+            yield signature["ids"][0], signature["fullname"], "", " ".join(prose.split()), ""
 
 
 def read(app, doctree):
     """Note the sections of a page that was read."""
-    found = list(sections(doctree))
-    app.env.book_sections[app.env.docname] = found and [
-        (("" if i == 0 else anchor), *rest) for i, (anchor, *rest) in enumerate(found)
-    ]
+    app.env.book_sections[app.env.docname] = list(sections(doctree))
 
 
 def begin(app, env, docnames):
@@ -86,14 +86,15 @@ def write(app, error):
         return
     entries = [
         {
-            "id": app.builder.get_target_uri(docname) + (f"#{anchor}" if anchor else ""),
+            "id": f"{app.builder.get_target_uri(docname)}#{anchor}",
             "chapter": found[0][1],
             "title": title,
             "terms": terms,
-            "text": text,
+            "text": prose,
+            "code": code,
         }
         for docname, found in sorted(app.env.book_sections.items())
-        for anchor, title, terms, text in found
+        for anchor, title, terms, prose, code in found
     ]
     target = Path(app.outdir, "_static", "search", "sections.js")
     target.write_text(f"const SECTIONS = {json.dumps(entries, ensure_ascii=False)};\n", encoding="utf-8")

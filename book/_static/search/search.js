@@ -12,10 +12,10 @@
   });
 
   const index = new MiniSearch({
-    fields: ["title", "terms", "chapter", "text"],
+    fields: ["title", "terms", "chapter", "text", "code"],
     storeFields: ["title", "chapter", "text"],
     tokenize,
-    searchOptions: { boost: { title: 4, terms: 6, chapter: 2 }, prefix: (term) => term.length > 3, fuzzy: (term) => (term.length > 5 ? 0.15 : 0) },
+    searchOptions: { boost: { title: 4, terms: 6, chapter: 2, code: 0.5 }, prefix: (term) => term.length > 3, fuzzy: (term) => (term.length > 5 ? 0.15 : 0) },
   });
   index.addAll(SECTIONS);
 
