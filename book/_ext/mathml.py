@@ -47,6 +47,12 @@ def is_wide(element):
     return width is not None and float(width[1]) >= ROOM
 
 
+def ends_operand(element):
+    """Say whether a sign after an element joins it to what follows; after an operator it belongs to what follows."""
+    found = operator(element)
+    return found is None or found.text in BRACKETS.values()
+
+
 def cut(elements, signs):
     """Cut a row of elements before its relations, or before its plus and minus signs, and after wide spaces.
 
@@ -56,7 +62,7 @@ def cut(elements, signs):
     for element in elements:
         found = operator(element)
         sign = found.text if found is not None else None
-        follows = pieces[-1] and (before is None or operator(before) is None)  # after an operator it begins an operand
+        follows = pieces[-1] and ends_operand(before)
         breaks = not open_brackets and follows and sign in signs
         if breaks or (not open_brackets and before is not None and is_wide(before)):
             pieces.append([])
