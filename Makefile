@@ -31,18 +31,11 @@ book: site
 	  xdg-open "$$page" >/dev/null 2>&1 || true; \
 	fi
 
-# A failed build forgets what it has read: otherwise the next run, which reads only what has
-# changed since, would see no warning and pass. A change of settings needs every page again.
 site: .venv/book.stamp
-	@mkdir -p _build; \
-	if [ ! -e _build/settings.stamp ] || [ -n "$$(find _config.yml _toc.yml book/_ext book/_theme constraints.txt -newer _build/settings.stamp)" ]; then \
-	  rm -rf $(PAGES) _build/.doctrees; \
-	fi
-	@$(BIN)/jupyter-book build . --quiet --warningiserror --keep-going >_build/build.log 2>&1 \
-	  || { cat _build/build.log; rm -rf _build/.doctrees; exit 1; }
+	@mkdir -p _build
+	@$(BIN)/jupyter-book build . --quiet --warningiserror --keep-going >_build/build.log 2>&1 || { cat _build/build.log; exit 1; }
 	@test -s $(PAGES)/book/welcome.html \
 	  || { cat _build/build.log; echo "The build made no pages: is this jupyter-book 1.x?"; exit 1; }
-	@touch _build/settings.stamp
 
 # One thread each: as many processes as cores already run side by side.
 test: site .venv/all.stamp
