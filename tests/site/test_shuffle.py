@@ -188,7 +188,7 @@ def test_the_mouse_drags_a_word(live):
     live.page.mouse.move(*end, steps=8)
     live.page.mouse.up()
     assert (now := assert_true_to_reference(live))["order"] == [1, 2, 3, 4, 0, 5] and now["word"] == 0
-    live.find(".gets").nth(3).click()
+    live.find(".word").nth(3).click()
     assert live.state()["word"] == 3
 
 
