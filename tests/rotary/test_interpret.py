@@ -1,5 +1,25 @@
 """The exercises of "Reading a rotary head": each planted bug is rejected for the right reason."""
 
+import numpy as np
+
+from tests.notebooks.lesson import Lesson
+
+
+def test_the_solution_names_the_favourite_of_any_pair():
+    """The distances of the exercise determine h well enough to tell the highest score far from them."""
+    names = dict(Lesson("rotary/interpret").names["favourite"])
+    exec(Lesson("rotary/interpret").solution("favourite"), names)
+    rng, theta, right = np.random.default_rng(0), names["theta"], 0
+    for _ in range(300):
+        q, k = rng.standard_normal((2, names["d"]))
+        for low, high in ((130, 400), (1000, 1200)):
+            seen, far = (
+                np.array([names["score"](q, k, r, theta) for r in range(*ends)]) for ends in ((0, 128), (low, high + 1))
+            )
+            right += names["favourite"](seen, theta, low, high) == low + np.argmax(far)
+    assert right == 600
+
+
 # For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
 PLANTED = [
     ("key_for", "turned back", ("1j * r", "-1j * r"), r"expected 1, found -1\b"),
