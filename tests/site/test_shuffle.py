@@ -20,6 +20,7 @@ ROWS = """figure => [...figure.querySelectorAll('.word')].map(row => ({
     place: row.querySelector('.place').textContent,
     name: row.querySelector('.name').textContent,
     moved: Number(row.querySelector('.moved').textContent),
+    still: row.querySelector('.moved').classList.contains('still'),
     label: row.getAttribute('aria-label'),
     selected: row.getAttribute('aria-selected'),
     weights: [...row.querySelectorAll('.weight')].map(cell => Number(cell.getAttribute('fill-opacity'))),
@@ -78,6 +79,7 @@ def assert_true_to_reference(live):
         assert row["place"] == str(m)
         assert row["name"] == words[m] or (len(words[m]) > 11 and row["name"] == words[m][:10] + "…")
         assert row["moved"] == pytest.approx(moved[m].item(), abs=0.0051)
+        assert row["still"] == (row["moved"] < 0.005)
         assert row["label"].startswith(f"position {m}: {words[m]}, weights {weights[m, 0]:.2f}")
         assert row["selected"] == str(now["order"][m] == now["word"]).lower()
         assert row["weights"] == pytest.approx((0.75 * weights[m]).tolist(), abs=1e-9)
