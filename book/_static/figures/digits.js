@@ -154,7 +154,7 @@
     stage.main.append("p").attr("class", "figure-key")
       .text("Solid hand: exact. Dashed hand: as computed. Rings on the rim: where the positions m to m + 7 belong; dots: where they are put.");
     stage.readout({ name: "error", label: "error in radians:", value: (s) => at(s, s.m).off, format: radians });
-    stage.readout({ name: "different", label: "8 neighbours have", value: different, format: (count) => (count === 1 ? "1 hand" : `${count} hands`) });
+    stage.readout({ name: "different", label: "<i>m</i> to <i>m</i> + 7 have", value: different, format: (count) => (count === 1 ? "1 hand" : `${count} hands`) });
     stage.readout({
       name: "shared", label: "first two with one hand:", value: shared,
       format: (m) => (m === null ? "none" : `${long(m)}, ${long(m + 1)}`),
