@@ -10,8 +10,8 @@ from tests.site.figures import QUIET
 FIGURE = "counting"
 BARS = """(figure, name) => [...figure.querySelectorAll(`.bar.${name}`)].map(bar => {
     const axis = figure.querySelector('.axis').y1.baseVal.value;
-    const [top, height] = [bar.y.baseVal.value, bar.height.baseVal.value];
-    return top < axis - 1e-6 ? height : -height;
+    const { y, height } = bar.getBBox(); // as it is drawn, style sheets included
+    return y < axis - 1e-6 ? height : -height;
 })"""
 UNIT = """figure => {
     const [low, , high] = [...figure.querySelectorAll('.grid, .axis')].map(line => line.y1.baseVal.value);
