@@ -1,4 +1,4 @@
-"""The exercises of "RoPE far away: precision, bfloat16 and the KV cache": each planted bug is rejected for the right reason."""
+"""The exercises of "RoPE far away": each planted bug is rejected for the right reason."""
 
 # For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
 PLANTED = [
