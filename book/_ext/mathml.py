@@ -19,7 +19,10 @@ CONVERTER = LatexToMathML(fancy_error=False)
 RELATIONS = set("=≠<>≤≥≪≫≈≡∼∈→↦⟺⟹⇒⇔∝⊂⊆")
 SIGNS = set("+−±∓")
 BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌈": "⌉", "⌊": "⌋", "|": "|", "‖": "‖"}
-LONG = 18  # characters: a shorter formula within a line is not broken
+PRODUCTS = set("⊙⋅×")
+LONG = 18  # characters: what is shorter is not broken if that can be avoided
+# Where a display is cut, how deep in brackets, and from which length on.
+LEVELS = ((set(), 0, 0), (RELATIONS, 0, 0), (SIGNS, 0, 0), (SIGNS, 1, LONG), (PRODUCTS, 0, LONG))
 ROOM = 1.0  # em: after a space as wide as this a line may end
 ENVIRONMENT = re.compile(r"\s*\\begin\{(equation|align|gather)\*?\}(.*)\\end\{\1\*?\}\s*", re.DOTALL)
 ENTITY = re.compile(r"&(?!lt;|gt;|amp;)\w+;")  # names that HTML knows and XML does not
@@ -41,6 +44,11 @@ def operator(element):
     return element if element.tag == "mo" else None
 
 
+def length(elements):
+    """Count the characters of a row of elements."""
+    return sum(len("".join(element.itertext())) for element in elements)
+
+
 def is_wide(element):
     """Say whether an element is a space after which a line may end."""
     width = re.match(r"([\d.]+)em", element.get("width", "")) if element.tag == "mspace" else None
@@ -53,18 +61,15 @@ def ends_operand(element):
     return found is None or found.text in BRACKETS.values()
 
 
-def cut(elements, signs):
-    """Cut a row of elements before its relations, or before its plus and minus signs, and after wide spaces.
-
-    What stands in brackets stays whole.
-    """
+def cut(elements, signs, depth=0):
+    """Cut a row of elements before the signs that are at most so deep in brackets, and after wide spaces."""
     pieces, open_brackets, before = [[]], [], None
     for element in elements:
         found = operator(element)
         sign = found.text if found is not None else None
-        follows = pieces[-1] and ends_operand(before)
-        breaks = not open_brackets and follows and sign in signs
-        if breaks or (not open_brackets and before is not None and is_wide(before)):
+        outside = len(open_brackets) <= depth
+        breaks = outside and sign in signs and pieces[-1] and ends_operand(before)
+        if breaks or (outside and before is not None and is_wide(before)):
             pieces.append([])
         if breaks and element.tag == "mo":
             element.set("form", "infix")
@@ -84,13 +89,17 @@ def written(elements, *, displaystyle):
     return ElementTree.tostring(math, encoding="unicode", short_empty_elements=False)
 
 
-def flowing(elements):
-    """Write a row of a display: relations begin pieces, and within one of these signs begin smaller ones."""
-    pieces = []
-    for piece in cut(elements, RELATIONS):
-        parts = [written(part, displaystyle=True) for part in cut(piece, SIGNS)]
-        pieces.append(parts[0] if len(parts) == 1 else f"<span>{'<wbr>'.join(parts)}</span>")
-    return "<wbr>".join(pieces)
+def flowing(elements, levels=LEVELS):
+    """Write a row of a display: it is cut at wide spaces first, each piece of that at relations, and so on.
+
+    A piece that is cut further is a box of its own, so a line ends at a relation if it can.
+    """
+    if not levels:
+        return written(elements, displaystyle=True)
+    (signs, depth, least), *finer = levels
+    pieces = cut(elements, signs, depth) if length(elements) >= least else [elements]
+    pieces = [flowing(piece, finer) for piece in pieces]
+    return pieces[0] if len(pieces) == 1 else f"<span>{'<wbr>'.join(pieces)}</span>"
 
 
 def rows(math):
@@ -122,7 +131,7 @@ def display(tex):
 def inline(tex):
     """Return the HTML of a formula within a line; a long one may break where a display would."""
     math = formula(tex, displaystyle=False)
-    pieces = cut(list(math), RELATIONS) if len("".join(math.itertext())) > LONG else [list(math)]
+    pieces = cut(list(math), RELATIONS) if length(math) > LONG else [list(math)]
     return "<wbr>".join(written(piece, displaystyle=False) for piece in pieces)
 
 
