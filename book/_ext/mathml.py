@@ -19,10 +19,8 @@ CONVERTER = LatexToMathML(fancy_error=False)
 RELATIONS = set("=≠<>≤≥≪≫≈≡∼∈→↦⟺⟹⇒⇔∝⊂⊆")
 SIGNS = set("+−±∓")
 BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌈": "⌉", "⌊": "⌋", "|": "|", "‖": "‖"}
-PRODUCTS = set("⊙⋅×")
+PRODUCTS = set("⊙⋅")
 LONG = 18  # characters: what is shorter is not broken if that can be avoided
-# Where a display is cut, how deep in brackets, and from which length on.
-LEVELS = ((set(), 0, 0), (RELATIONS, 0, 0), (SIGNS, 0, 0), (SIGNS, 1, LONG), (PRODUCTS, 0, LONG))
 ROOM = 1.0  # em: after a space as wide as this a line may end
 ENVIRONMENT = re.compile(r"\s*\\begin\{(equation|align|gather)\*?\}(.*)\\end\{\1\*?\}\s*", re.DOTALL)
 ENTITY = re.compile(r"&(?!lt;|gt;|amp;)\w+;")  # names that HTML knows and XML does not
@@ -55,12 +53,6 @@ def is_wide(element):
     return width is not None and float(width[1]) >= ROOM
 
 
-def ends_operand(element):
-    """Say whether a sign after an element joins it to what follows; after an operator it belongs to what follows."""
-    found = operator(element)
-    return found is None or found.text in BRACKETS.values()
-
-
 def cut(elements, signs, depth=0):
     """Cut a row of elements before the signs that are at most so deep in brackets, and after wide spaces."""
     pieces, open_brackets, before = [[]], [], None
@@ -68,7 +60,8 @@ def cut(elements, signs, depth=0):
         found = operator(element)
         sign = found.text if found is not None else None
         outside = len(open_brackets) <= depth
-        breaks = outside and sign in signs and pieces[-1] and ends_operand(before)
+        joins = found is not None and found.get("lspace") != "0"  # and is not the sign of what follows
+        breaks = outside and joins and sign in signs and pieces[-1]
         if breaks or (outside and before is not None and is_wide(before)):
             pieces.append([])
         if breaks and element.tag == "mo":
@@ -89,17 +82,14 @@ def written(elements, *, displaystyle):
     return ElementTree.tostring(math, encoding="unicode", short_empty_elements=False)
 
 
-def flowing(elements, levels=LEVELS):
-    """Write a row of a display: it is cut at wide spaces first, each piece of that at relations, and so on.
-
-    A piece that is cut further is a box of its own, so a line ends at a relation if it can.
-    """
-    if not levels:
-        return written(elements, displaystyle=True)
-    (signs, depth, least), *finer = levels
-    pieces = cut(elements, signs, depth) if length(elements) >= least else [elements]
-    pieces = [flowing(piece, finer) for piece in pieces]
-    return pieces[0] if len(pieces) == 1 else f"<span>{'<wbr>'.join(pieces)}</span>"
+def flowing(elements):
+    """Write a row of a display as pieces. A long one is a box, in which a line may end within brackets too."""
+    pieces = []
+    for piece in cut(elements, RELATIONS | SIGNS):
+        parts = cut(piece, SIGNS | PRODUCTS, depth=1) if length(piece) > LONG else [piece]
+        inner = "<wbr>".join(written(part, displaystyle=True) for part in parts)
+        pieces.append(inner if len(parts) == 1 else f"<span>{inner}</span>")
+    return "<wbr>".join(pieces)
 
 
 def rows(math):
