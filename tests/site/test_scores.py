@@ -125,8 +125,9 @@ def test_matrix(formula, name, content, offset):
 def test_bucket(formula, buckets, farthest, step):
     """As t5.bucket, bit for bit: also where doubles would fall on the other side of an edge (20, 160 and 108, 1000)."""
     distance = torch.arange(-farthest - 9, farthest + 10, step)
-    expected = t5.bucket(distance, num_buckets=buckets, max_distance=farthest).tolist()
-    assert [formula("encodings", "bucket", r, buckets, farthest) for r in distance.tolist()] == expected
+    for causal in (False, True):
+        expected = t5.bucket(distance, num_buckets=buckets, max_distance=farthest, bidirectional=not causal).tolist()
+        assert [formula("encodings", "bucket", r, buckets, farthest, causal) for r in distance.tolist()] == expected
 
 
 def test_delta(formula):

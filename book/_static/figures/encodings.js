@@ -29,14 +29,14 @@
     return j % 2 ? Math.cos(angle) : Math.sin(angle);
   });
 
-  /** T5's bucket of r = m − n, both directions, in the float32 steps of the released code. */
-  function bucket(r, buckets = BUCKETS, farthest = 128) {
-    const half = buckets / 2;
-    const exact = Math.floor(half / 2);
-    const size = Math.abs(r);
+  /** T5's bucket of r = m − n, in the float32 steps of the released code. */
+  function bucket(r, buckets = BUCKETS, farthest = 128, causal = false) {
+    const oneWay = causal ? buckets : buckets / 2;
+    const exact = Math.floor(oneWay / 2);
+    const size = causal ? Math.max(0, r) : Math.abs(r);
     const { fround, log } = Math;
-    const steps = fround(fround(fround(log(fround(size / exact))) / fround(log(farthest / exact))) * (half - exact));
-    return (r < 0 ? half : 0) + (size < exact ? size : Math.min(half - 1, exact + Math.floor(steps)));
+    const steps = fround(fround(fround(log(fround(size / exact))) / fround(log(farthest / exact))) * (oneWay - exact));
+    return (r < 0 && !causal ? oneWay : 0) + (size < exact ? size : Math.min(oneWay - 1, exact + Math.floor(steps)));
   }
 
   /** DeBERTa's δ(m, n), from 0 to 2·span − 1. */
