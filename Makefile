@@ -9,7 +9,7 @@ PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --cons
 PAGES := _build/html
 NBVAL := $(if $(filter-out cpu,$(POSEMB_DEVICE)),--nbval-lax,--nbval)
 
-.PHONY: help book site test verify mutants lab refresh lint bench clean
+.PHONY: help book site test verify mutants lab refresh lint bench pdf clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make lab       open the lessons in JupyterLab"
 	@echo "make refresh   run the lessons again and store their outputs (LESSON=path for one)"
 	@echo "make lint      check style and formatting, notebooks included"
+	@echo "make pdf       print the whole book as one PDF (needs Chromium)"
 	@echo "make bench     measure the rotation and linear attention against other implementations"
 	@echo "make clean     remove what was built (the environment stays)"
 
@@ -67,6 +68,9 @@ refresh: .venv/all.stamp
 lint: .venv/all.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+pdf: site .venv/all.stamp
+	@$(BIN)/python book/pdf.py
 
 bench: .venv/all.stamp
 	$(BIN)/python -m bench.rotary.rope
