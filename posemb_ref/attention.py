@@ -25,7 +25,7 @@ def attention(
     causal: bool = False,
     scale: float | None = None,
 ) -> Float[Tensor, "*batch query value"]:
-    """Return softmax(scale · q kᵀ + bias) v.
+    """Return softmax(scale · q k⊤ + bias) v.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def abel_bound(
     *,
     base: float = 10000.0,
 ) -> Float64[Tensor, "..."]:
-    """Return max_i |h_{i+1} − h_i| · Σ_j |S_j(r)|, which |(R_m q)ᵀ(R_n k)| does not exceed (RoFormer, eq. 37).
+    """Return max_i |h_{i+1} − h_i| · Σ_j |S_j(r)|, which |(R_m q)⊤(R_n k)| does not exceed (RoFormer, eq. 37).
 
     Here h_i = q_i k_i* are the pairs of q and k as complex numbers, h_{d/2} = 0, and S_j(r) is the sum of the first j
     of the numbers e^{i r θ_i}, for j = 1 … d/2.

@@ -1,6 +1,6 @@
 """From one pair layout to the other: the same rotation with the dimensions listed in another order.
 
-With Π listing the first members of all pairs and then the second ones, R_half = Π R_interleaved Πᵀ. A score does not
+With Π listing the first members of all pairs and then the second ones, R_half = Π R_interleaved Π⊤. A score does not
 notice a reordering that query and key share, so a trained model is converted by applying Π to the rows of its query and
 key projections, head by head.
 

@@ -1,6 +1,6 @@
 """Rotary linear attention: RoPE without the matrix of scores.
 
-With the similarity φ(q)ᵀφ(k) in the place of exp(qᵀk), the sums over keys are done once for all queries. A rotation of
+With the similarity φ(q)⊤φ(k) in the place of exp(q⊤k), the sums over keys are done once for all queries. A rotation of
 φ(q) and φ(k) changes nothing in that, since it too acts on one row at a time.
 
 Source: Su et al. (2021), section 3.3, eq. (19); Katharopoulos et al. (2020), eqs. (4)–(7) and (16)–(20).
@@ -25,7 +25,7 @@ def linear_attention(
     rotation: tuple[Float[Tensor, "..."], Float[Tensor, "..."]] | None = None,
     causal: bool = False,
 ) -> Float[Tensor, "*batch query value"]:
-    """Return Σ_n (R_m φ(q_m))ᵀ(R_n φ(k_n)) v_n / Σ_n φ(q_m)ᵀφ(k_n) with φ = elu + 1 (RoFormer, eq. 19).
+    """Return Σ_n (R_m φ(q_m))⊤(R_n φ(k_n)) v_n / Σ_n φ(q_m)⊤φ(k_n) with φ = elu + 1 (RoFormer, eq. 19).
 
     Time and memory grow as the number of rows. The denominator is not rotated, so it stays positive; but the weights
     need not sum to 1, and some are negative.
@@ -65,7 +65,7 @@ def linear_attention(
 
 
 def _causal_sum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return Σ_{n ≤ m} (q_mᵀk_n) v_n: in a chunk of rows by its scores, from earlier chunks by their summed state."""
+    """Return Σ_{n ≤ m} (q_m⊤k_n) v_n: in a chunk of rows by its scores, from earlier chunks by their summed state."""
     rows = q.shape[-2]
     q, k, v = (pad(x, (0, 0, 0, -rows % CHUNK)).unflatten(-2, (-1, CHUNK)) for x in (q, k, v))
     state = k.mT @ v

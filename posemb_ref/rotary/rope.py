@@ -1,7 +1,7 @@
 """Rotary position embedding: `frequencies → tables → rotate`.
 
 Each pair of dimensions is turned by an angle proportional to its position, so that a score
-(R_m q)ᵀ(R_n k) = qᵀ R_{n−m} k depends on the two positions only through m − n.
+(R_m q)⊤(R_n k) = q⊤ R_{n−m} k depends on the two positions only through m − n.
 
 Source: Su et al. (2021), "RoFormer: Enhanced transformer with rotary position embedding", section 3.
 Equation numbers below are those of arXiv:2104.09864v5.

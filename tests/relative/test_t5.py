@@ -374,12 +374,12 @@ def test_encoder_and_decoder_agree_up_to_distance_8_and_differ_in_1540_of_2080_p
 
 # For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
 PLANTED = [
-    ("first_distance", "the exact ones forgotten", ("if i < e:", "if i < 0:"), "agreement fails"),
-    ("first_distance", "the cut missed when it is whole", ("r**L < R", "r**L <= R"), "agreement fails"),
+    ("first_distance", "the exact ones forgotten", ("if i < E:", "if i < 0:"), "agreement fails"),
+    ("first_distance", "the cut missed when it is whole", ("r**C < R", "r**C <= R"), "agreement fails"),
     ("first_distance", "one short", ("return r\n", "return r - 1\n"), "agreement fails"),
     ("first_distance", "one step too few", ("B - B // 2", "B // 2 - 1"), "agreement fails"),
-    ("first_distance", "one bucket off", ("i - e, e", "i - e + 1, e"), "agreement fails"),
-    ("first_distance", "e and R exchanged", ("R**k * e ** (L - k)", "e**k * R ** (L - k)"), "agreement fails"),
+    ("first_distance", "one bucket off", ("i - E, E", "i - E + 1, E"), "agreement fails"),
+    ("first_distance", "E and R exchanged", ("R**k * E ** (C - k)", "E**k * R ** (C - k)"), "agreement fails"),
     ("spread", "n − m", ("m[:, None] - n", "n - m[:, None]"), "agreement fails"),
     ("spread", "a sum of positions", ("m[:, None] - n", "m[:, None] + n"), "shift invariance fails"),
     ("spread", "a causal table", ("both=True", "both=False"), "agreement fails"),
