@@ -125,6 +125,29 @@ def inline(tex):
     return "<wbr>".join(written(piece, displaystyle=False) for piece in pieces)
 
 
+def plain(tex):
+    """Write a formula in letters, as a heading in a list shows it."""
+    try:
+        math = formula(tex, displaystyle=False)
+    except LatexError:
+        return tex
+    return "".join(("√" if element.tag == "msqrt" else "") + (element.text or "") for element in math.iter())
+
+
+def readable_titles(app, doctree):
+    """Let a link to a section whose title holds a formula show that formula in letters."""
+    labels = app.env.get_domain("std").labels
+    titles = {}
+    for section in doctree.findall(nodes.section):
+        if any(section[0].findall(nodes.math)):
+            pieces = section[0].findall(lambda node: isinstance(node, nodes.Text))
+            letters = (plain(piece) if isinstance(piece.parent, nodes.math) else piece.astext() for piece in pieces)
+            titles |= dict.fromkeys(section["ids"], "".join(letters))
+    for name, (docname, anchor, _title) in list(labels.items()):
+        if docname == app.env.docname and anchor in titles:
+            labels[name] = docname, anchor, titles[anchor]
+
+
 def refuse(error, node):
     """Report a formula that cannot be set: a warning, which fails the build, with its page."""
     logging.getLogger(__name__).warning("%s in the formula %s", error, node.astext().strip(), location=node)
@@ -163,5 +186,6 @@ def visit_math_block(self, node):
 
 def setup(app):
     """Register with Sphinx."""
+    app.connect("doctree-read", readable_titles)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

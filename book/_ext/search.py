@@ -9,20 +9,10 @@ import json
 from pathlib import Path
 
 from docutils import nodes
-from math_core import LatexError
-from mathml import formula
+from mathml import plain
 from sphinx import addnodes
 
 SKIPPED = (nodes.section, addnodes.desc, nodes.math_block, nodes.Invisible, nodes.raw, nodes.image)
-
-
-def plain(tex):
-    """Write a formula in letters, as a heading in a list shows it."""
-    try:
-        math = formula(tex, displaystyle=False)
-    except LatexError:
-        return tex
-    return "".join(("√" if element.tag == "msqrt" else "") + (element.text or "") for element in math.iter())
 
 
 def text(node, code=False):

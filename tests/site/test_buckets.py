@@ -1,5 +1,6 @@
 """The staircase of T5's buckets, driven in a real browser; its numbers against posemb_ref."""
 
+import math
 import re
 
 import pytest
@@ -9,20 +10,26 @@ from posemb_ref.relative import t5
 from tests.site.figures import QUIET
 
 FIGURE = "buckets"
-END = 160
+END = 256
 DISTANCES = list(range(-END, END + 1))
-PATH = "figure => figure.querySelector('.curve').getAttribute('d')"
-BAND = """figure => {
+# What is drawn, read off in the units of the axes.
+DRAWN = """figure => {
+    const [across, up] = [...figure.querySelectorAll('.ticks')].map(
+        (axis, i) => [...axis.querySelectorAll('g')].map(tick => tick.transform.baseVal[0].matrix[i ? 'f' : 'e']));
+    const r = x => 512 * (x - across[0]) / (across.at(-1) - across[0]) - 256;
+    const row = y => 32 * (y - up[0]) / (up.at(-1) - up[0]);
+    const stairs = name => figure.querySelector('.curve.' + name).getAttribute('d').slice(1).split('L')
+        .map(step => row(Number(step.split(/[,H]/)[1])));
     const band = figure.querySelector('.band').getBBox();
-    const [left, right] = [...figure.querySelectorAll('.ticks')][0].querySelectorAll('g');
-    const at = tick => tick.transform.baseVal[0].matrix.e;
-    const ticks = [...[...figure.querySelectorAll('.ticks')][0].querySelectorAll('g')].map(at);
-    const scale = (ticks.at(-1) - ticks[0]) / 320;
-    return [(band.x - ticks[0]) / scale - 160, (band.x + band.width - ticks[0]) / scale - 160];
+    const here = figure.querySelector('.here');
+    return {
+        t5: stairs('t5'), clip: stairs('clip'), band: [r(band.x), r(band.x + band.width)],
+        here: [r(here.cx.baseVal.value), row(here.cy.baseVal.value)],
+    };
 }"""
 
 
-def rows(now):
+def t5_rows(now):
     """The bucket of every distance that is shown, by the reference."""
     return t5.bucket(
         torch.tensor(DISTANCES),
@@ -32,21 +39,34 @@ def rows(now):
     ).tolist()
 
 
+def clipped_rows(now):
+    """Clip every distance that is shown, so that it fits into a table of as many rows."""
+    if now["direction"] == "decoder":
+        return torch.tensor(DISTANCES).clamp(0, now["buckets"] - 1).tolist()
+    half = now["buckets"] // 2
+    kept = torch.tensor(DISTANCES).clamp(1 - half, half - 1)
+    return torch.where(kept < 0, half - kept, kept).tolist()
+
+
+def ends(rows, r):
+    """The first and the last distance that read the row of r; the ends of the figure stand for all beyond."""
+    shared = [other for other, row in zip(DISTANCES, rows, strict=True) if row == rows[r + END]]
+    return (-math.inf if shared[0] == -END else shared[0], math.inf if shared[-1] == END else shared[-1])
+
+
 def assert_true(live):
-    """Compare readouts, staircase and shaded band with the reference."""
+    """Compare readouts, staircases, point and shaded band with the reference."""
     now = live.state()
-    expected = rows(now)
-    row = expected[now["r"] + END]
-    shared = [r for r, other in zip(DISTANCES, expected, strict=True) if other == row]
-    assert (now["bucket"], now["first"], now["last"]) == (row, shared[0], shared[-1])
-    assert now["used"] == len(set(expected))
-    heights = [float(y) for y in re.findall(r",(-?[\d.]+)H", live.evaluate(PATH))]
-    assert len(heights) == len(expected)
-    unit = heights[0] - heights[-1] if expected[0] != expected[-1] else None
-    if unit:
-        scale = unit / (expected[-1] - expected[0])
-        assert heights == pytest.approx([heights[0] - scale * (row - expected[0]) for row in expected], abs=1e-3)
-    assert live.evaluate(BAND) == pytest.approx([shared[0] - 0.5, shared[-1] + 0.5], abs=0.02)
+    rows, clipped = t5_rows(now), clipped_rows(now)
+    first, last = ends(rows, now["r"])
+    assert (now["bucket"], now["first"], now["last"]) == (rows[now["r"] + END], first, last)
+    assert (now["clipFirst"], now["clipLast"]) == ends(clipped, now["r"])
+    assert now["used"] == len(set(rows))
+    drawn = live.evaluate(DRAWN)
+    assert drawn["t5"] == pytest.approx(rows, abs=1e-3)
+    assert drawn["clip"] == pytest.approx(clipped, abs=1e-3)
+    assert drawn["here"] == pytest.approx([now["r"], rows[now["r"] + END]], abs=1e-3)
+    assert drawn["band"] == pytest.approx([max(first - 0.5, -END), min(last + 0.5, END)], abs=0.02)
     return now
 
 
@@ -56,14 +76,25 @@ def test_the_first_picture(live):
 
 
 @pytest.mark.parametrize("direction", ["decoder", "encoder"])
-@pytest.mark.parametrize(("buckets", "farthest"), [(16, 64), (32, 128), (64, 256), (32, 64)])
-@pytest.mark.parametrize("r", [0, 8, 16, 32, 90, 113, 160, -1, -40, -160])
-def test_every_table(live, direction, buckets, farthest, r):
+@pytest.mark.parametrize("farthest", [64, 128, 256])
+@pytest.mark.parametrize("buckets", [8, 16, 32])
+def test_every_table(live, buckets, farthest, direction):
+    """Among the distances are those of T5's encoder that lie on a cut: 16, 32 and 64."""
     live.choice("direction").select_option(direction)
     live.choice("buckets").select_option(str(buckets))
     live.choice("farthest").select_option(str(farthest))
-    live.slider("r").fill(str(r))
-    assert_true(live)
+    for r in (0, 1, 8, 16, 32, 64, 90, 113, END, -1, -40, -END):
+        live.slider("r").fill(str(r))
+        assert assert_true(live)["r"] == r
+
+
+def test_what_lies_beyond_the_figure_shares_the_last_bucket():
+    far = torch.tensor([END, 10**6])
+    for farthest in (64, 128, 256):
+        for num_buckets in (8, 16, 32):
+            for both in (True, False):
+                options = {"num_buckets": num_buckets, "max_distance": farthest, "bidirectional": both}
+                assert len(t5.bucket(far, **options).unique()) == len(t5.bucket(-far, **options).unique()) == 1
 
 
 def test_the_keyboard_moves_the_distance(live):
@@ -72,16 +103,38 @@ def test_the_keyboard_moves_the_distance(live):
 
 
 def test_the_question_of_the_caption(live):
-    """An encoder's table of 32 numbers leaves one unused, and a decoder's none."""
-    assert live.state()["used"] == 32
+    """In a decoder 14 distances read the number of the distance 100, and 17 if the maximum is 256."""
+    live.slider("r").fill("100")
+    now = assert_true(live)
+    assert (now["first"], now["last"]) == (99, 112)
+    live.choice("farthest").select_option("256")
+    now = assert_true(live)
+    assert (now["first"], now["last"]) == (91, 107)
+
+
+def test_an_encoder_leaves_one_number_unused(live):
+    assert live.shown("used") == "32 of 32"
     live.choice("direction").select_option("encoder")
-    assert assert_true(live)["used"] == 31
+    assert_true(live)
+    assert live.shown("used") == "31 of 32"
 
 
-def test_a_screen_reader_hears_who_shares(live):
+def test_minus_signs_and_infinity_are_shown(live):
+    live.slider("r").fill("-5")
+    assert re.fullmatch(r"-∞", live.shown("first")) and live.shown("last") == "0"
+
+
+@pytest.mark.parametrize(
+    ("r", "shared"),
+    [
+        (120, "bucket 31, shared by all distances from 113 on"),
+        (-3, "bucket 0, shared by all distances up to 0"),
+        (7, "bucket 7, shared by no other distance"),
+        (60, "bucket 25, shared by the distances from 59 to 66"),
+    ],
+)
+def test_a_screen_reader_hears_who_shares(live, r, shared):
     heard = live.listen()
-    live.slider("r").fill("120")
+    live.slider("r").fill(str(r))
     live.page.wait_for_timeout(QUIET)
-    assert heard() == [
-        "Distance 120: bucket 31, shared by the distances from 113 to 160 and beyond; 32 of 32 buckets are in use."
-    ]
+    assert heard() == [f"Distance {r}: {shared}; 32 of 32 buckets are in use."]

@@ -20,7 +20,15 @@ READ = [path for path in PAGES if path != SITE / "index.html"]  # index.html onl
 OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 CSS_URL = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""")
 HASH = re.compile(r"[0-9a-f]{16,}|^[\w./-]+\.(svg|png|jpe?g|gif)$", re.IGNORECASE)
-SOURCES = {"doi.org", "arxiv.org", "creativecommons.org", "opensource.org", "github.com"}
+SOURCES = {
+    "doi.org",
+    "arxiv.org",
+    "creativecommons.org",
+    "opensource.org",
+    "github.com",
+    "huggingface.co",
+    "nn.labml.ai",
+}
 LOADS = {
     "script": ["src"],
     "link": ["href"],
