@@ -58,6 +58,43 @@ ASKED = {
     "KV cache": ["questions#q-cache", "precision#precision-kv-cache"],
     "complex": ["questions#q-complex", "plane"],
     "precision": ["precision"],
+    "more tokens than rows": ["questions#q-512", "learned#learned-max-length"],
+    "replace position embeddings": ["learned#learned-swap"],
+    "padding_idx": ["questions#q-514", "learned#learned-roberta-514"],
+    "RoBERTa 514": ["questions#q-514", "learned#learned-roberta-514"],
+    "position of padding": ["questions#q-padding-row", "learned#learned-padding-position"],
+    "batch_first": ["questions#q-bag", "blind#blind-batch-axis"],
+    "attn_mask True": ["questions#q-mask", "blind#blind-mask-true"],
+    "is_causal": ["questions#q-mask", "blind#blind-mask-corner"],
+    "sqrt 3d": ["questions#q-3d", "deberta#deberta-sqrt-3d"],
+    "T5 cross-attention bias": ["questions#q-t5-layers", "t5#t5-cross"],
+    "T5 sqrt d": ["questions#q-t5-scale", "t5#t5-scale"],
+    "absolute and rotary": ["questions#q-two", "four_terms#four-terms-two-encodings"],
+    "RoPE before or after attention scores": ["questions#q-diagram", "blind#blind-where"],
+    "interleaved better": ["questions#q-better", "layout#layout-better"],
+    "q_proj k_proj v_proj": ["questions#q-permute", "layout#layout-permute"],
+    "rotary_dim": ["questions#q-partial", "layout#layout-partial", "layout#layout-partial-width"],
+    "freqs_cis": ["plane#plane-complex", "questions#q-complex"],
+    "GQA": ["layout#layout-gqa", "questions#q-gibberish"],
+    "bfloat16 cos sin": ["questions#q-bf16", "precision#precision-bf16-tables"],
+    "position of the next token": ["questions#q-cache", "precision#precision-offset"],
+    "check my implementation": ["questions#q-check"],
+    "skewing": ["shaw#shaw-shift"],
+    "YaRN": ["questions"],
+}
+# Who types a name wants its chapter.
+NAMES = {
+    "learned positions": "learned",
+    "sinusoidal": "sinusoidal",
+    "Shaw": "shaw",
+    "Transformer-XL": "transformer_xl",
+    "T5": "t5",
+    "DeBERTa": "deberta",
+    "RoPE": "rope",
+    "rotary embedding": "rope",
+    "how does RoPE work": "rope",
+    "linear attention": "linear_attention",
+    "decay": "decay",
 }
 
 
@@ -111,6 +148,11 @@ def test_the_answer_is_among_the_first_three(words, page, sections):
     assert page.faults == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_leads_to_its_chapter_first(name, page):
+    assert results(page, name)[0].partition("#")[0].endswith(f"/{NAMES[name]}.html")
+
+
 def test_every_question_of_the_page_finds_itself(page):
     soup = BeautifulSoup((SITE / "book" / "questions.html").read_text(encoding="utf-8"), "html.parser")
     headings = [heading.get_text().rstrip("#") for heading in soup.select("h3")]
@@ -132,6 +174,16 @@ def test_results_come_as_one_types(page):
     page.locator("input[type=search]").press_sequentially("rotat")
     assert page.locator(".results li").count() > 0
     assert "rotat" in page.locator(".found").inner_text()
+
+
+def test_words_that_say_nothing_find_nothing(page):
+    assert results(page, "what is the") == []
+    assert page.locator(".found").inner_text().startswith("No places")
+
+
+def test_no_other_page_has_the_index():
+    pages = [path.name for path in SITE.rglob("*.html") if "sections.js" in path.read_text(encoding="utf-8")]
+    assert pages == ["search.html"]
 
 
 def test_the_box_of_any_page_leads_there(browser):

@@ -4,6 +4,8 @@
 
   const SHOWN = 40; // results
   const AROUND = 90; // characters before and after the first word found
+  // Words of a question that say nothing about what is asked.
+  const LITTLE = new Set("a an are can do does for how in is may my of the to what why".split(" "));
   // A name of code counts as a whole and by its parts: rope_theta, rope, theta.
   const tokenize = (text) => (text.match(/[\p{L}\p{N}_√+.]+/gu) ?? []).flatMap((word) => {
     const whole = word.replace(/^[.+]+|[.+]+$/g, "");
@@ -15,7 +17,17 @@
     fields: ["title", "terms", "chapter", "text", "code"],
     storeFields: ["title", "chapter", "text"],
     tokenize,
-    searchOptions: { boost: { title: 4, terms: 6, chapter: 2, code: 0.5 }, prefix: (term) => term.length > 3, fuzzy: (term) => (term.length > 5 ? 0.15 : 0) },
+    searchOptions: {
+      boost: { title: 4, terms: 6, chapter: 2, code: 0.5 },
+      // Who types the name of a method wants the chapter of that name before the functions.
+      boostDocument: (id, term, { title, chapter }) => {
+        const file = id.slice(id.lastIndexOf("/") + 1);
+        return title === chapter && file.startsWith(term) ? 3 : file.startsWith("api.") ? 0.5 : 1;
+      },
+      prefix: (term) => term.length > 3,
+      fuzzy: (term) => (term.length > 5 ? 0.15 : 0),
+      processTerm: (term) => (LITTLE.has(term.toLowerCase()) ? null : term.toLowerCase()),
+    },
   });
   index.addAll(SECTIONS);
 
