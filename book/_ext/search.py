@@ -6,12 +6,15 @@ from a disk may load no data; only the page of results loads it.
 """
 
 import json
+import re
 from pathlib import Path
 
 from docutils import nodes
 from mathml import plain
 from sphinx import addnodes
 
+# A reference of these kinds is a key or a label until it is resolved, unless the page gives it words.
+KEYS = {"p", "t", "ref", "doc", "eq", "numref"}
 SKIPPED = (nodes.section, addnodes.desc, nodes.math_block, nodes.Invisible, nodes.raw, nodes.image)
 
 
@@ -23,10 +26,17 @@ def text(node, code=False):
         return node.astext() if code else ""
     if isinstance(node, nodes.math):
         return "" if code else plain(node.astext())
+    if isinstance(node, addnodes.pending_xref) and node["reftype"] in KEYS and not node.get("refexplicit"):
+        return ""
     if isinstance(node, SKIPPED) or "cell_output" in node.get("classes", []):
         return ""
     between = "" if isinstance(node, nodes.TextElement) else " "
     return between.join(text(child, code) for child in node.children)
+
+
+def tidied(prose):
+    """Return prose on one line, without the holes that references left."""
+    return re.sub(r" *\((?:see)?[ ,;]*\)| +(?=[.,;:)])", "", " ".join(prose.split()))
 
 
 def terms(node):
@@ -39,14 +49,14 @@ def sections(doctree):
     """Yield the anchor, title, terms, prose and code of each section of a page, and of each thing that it describes."""
     for section in doctree.findall(nodes.section):
         if section.children and isinstance(section[0], nodes.title):
-            prose = " ".join(" ".join(text(child) for child in section[1:]).split())
+            prose = tidied(" ".join(text(child) for child in section[1:]))
             code = "\n".join(filter(None, (text(child, code=True).strip() for child in section[1:])))
             yield section["ids"][0], text(section[0]), terms(section), prose, code
     for described in doctree.findall(addnodes.desc):
         signature = described[0]
         if signature.get("ids"):
-            prose = " ".join(text(child) for child in described[1:])
-            yield signature["ids"][0], signature["fullname"], "", " ".join(prose.split()), ""
+            prose = tidied(" ".join(text(child) for child in described[1:]))
+            yield signature["ids"][0], signature["fullname"], "", prose, ""
 
 
 def read(app, doctree):

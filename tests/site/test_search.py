@@ -1,5 +1,9 @@
 """The search box, asked as people ask, over file://."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from bs4 import BeautifulSoup
 
@@ -81,6 +85,7 @@ ASKED = {
     "check my implementation": ["questions#q-check"],
     "skewing": ["shaw#shaw-shift"],
     "YaRN": ["questions"],
+    "seqlens": ["precision#precision-packing", "learned#learned-packing"],  # a part of a name of code
 }
 # Who types a name wants its chapter.
 NAMES = {
@@ -179,6 +184,28 @@ def test_results_come_as_one_types(page):
 def test_words_that_say_nothing_find_nothing(page):
     assert results(page, "what is the") == []
     assert page.locator(".found").inner_text().startswith("No places")
+
+
+def test_the_index_has_no_keys_and_no_holes():
+    script = (SITE / "_static" / "search" / "sections.js").read_text(encoding="utf-8")
+    texts = [entry["text"] for entry in json.loads(script[script.index("[") : script.rindex("]") + 1])]
+    bibliography = (Path(__file__).parents[2] / "book" / "references.bib").read_text(encoding="utf-8")
+    keys = set(re.findall(r"^@\w+\{([^,]+),", bibliography, re.MULTILINE))
+    words = {word for text in texts for word in re.findall(r"[\w./-]+", text)}
+    assert len(keys) > 50 and len(words) > 1000
+    assert not words & keys
+    assert [word for word in words if re.match(r"\.\./|(eq|fig|thm)-[a-z]", word)] == []
+    assert [text for text in texts if re.search(r"\(\s*\)| [.,;:)]", text)] == []
+
+
+def test_excerpts_end_with_a_word(page):
+    page.fill("input[type=search]", "padding")
+    excerpts = page.eval_on_selector_all(".results li p", "list => list.map(item => item.textContent)")
+    assert len(excerpts) > 10
+    texts = page.evaluate("SECTIONS.map(section => section.text)")
+    for excerpt in excerpts:
+        words = excerpt.removeprefix("… ").removesuffix(" …").split()
+        assert any(f" {' '.join(words)} " in f" {text} " for text in texts), excerpt
 
 
 def test_no_other_page_has_the_index():

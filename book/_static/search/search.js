@@ -47,9 +47,10 @@
     const pattern = new RegExp(`(${words.map((word) => word.replace(/[^\p{L}\p{N}_√]/gu, "\\$&")).join("|")})`, "giu");
     const at = Math.max(0, text.search(pattern) - AROUND);
     const start = at && text.indexOf(" ", at) + 1;
-    const part = text.slice(start, start + 2 * AROUND + 60);
+    const end = start + 2 * AROUND + 60;
+    const part = text.slice(start, text.length > end ? text.lastIndexOf(" ", end) : undefined);
     const pieces = part.split(pattern).map((piece, i) => (i % 2 ? make("mark", "", piece) : piece));
-    return make("p", "", start ? "… " : "", ...pieces, " …");
+    return make("p", "", start ? "… " : "", ...pieces, text.length > end ? " …" : "");
   }
 
   function show() {
