@@ -64,6 +64,9 @@ def vectors(now):
     drawn = gaussian(now["seed"], 2 * d)
     if now["kind"] == "ones":
         return [1.0] * d, [1.0] * d
+    if now["kind"] == "ramp":
+        fall = [part for i in range(d // 2) for part in (math.sqrt(d // 2 - i), 0.0)]
+        return fall, fall
     if now["kind"] == "random":
         return drawn[:d], drawn[d:]
     made = [z * cmath.exp(1j * now["r0"] * t) for z, t in zip(pairs(drawn[:d]), theta, strict=True)]
@@ -140,6 +143,7 @@ def show(live, **wanted):
 STATES = [
     {"kind": "ones", "d": 128, "base": 10000, "view": "log", "r": 0},
     {"kind": "ones", "d": 8, "base": 100, "view": "100", "r": 63},
+    {"kind": "ramp", "d": 128, "base": 10000, "view": "log", "r": 1000},
     {"kind": "random", "d": 64, "base": 500000, "view": "1000", "r": 890, "seed": 7},
     {"kind": "random", "d": 32, "base": 10000, "view": "10000", "r": 10000, "seed": 20},
     {"kind": "made", "d": 128, "base": 10000, "view": "log", "r": 500, "r0": 300, "seed": 3},
@@ -209,6 +213,19 @@ def test_curves_follow_every_control(live):
         show(live, **change)
         assert_curves(live)
         assert_true(live)
+
+
+def test_the_bound_is_worth_something_where_products_fall_evenly(live):
+    """There it meets the trivial bound at distance 0 and stays below it; for random vectors it stays above."""
+    show(live, kind="ramp", d=128, view="10000", r=0)
+    assert assert_true(live)["ratio"] == pytest.approx(1, rel=1e-12)
+    axes = Axes(live)
+    points = np.reshape(live.evaluate(LINE, "abel"), (-1, 2))
+    values = [axes.value(y) for x, y in points if axes.r(x) > 0.5]
+    assert 0 < min(values) and max(values) < 1
+    show(live, kind="random", r=0)
+    points = np.reshape(live.evaluate(LINE, "abel"), (-1, 2))
+    assert min(axes.value(y) for _, y in points) > 1
 
 
 def test_a_key_made_for_a_distance_is_loudest_there(live):

@@ -5,7 +5,9 @@
   const FAR = 10000; // the largest distance
   const HEIGHT = 450;
   const FIRST = { kind: "ones", seed: 1, r0: 200, base: 10000, d: 128, view: "log", r: 100 };
-  const KINDS = [["ones", "both all ones"], ["random", "both random"], ["made", "a key made for r₀"]];
+  const KINDS = [
+    ["ones", "both all ones"], ["ramp", "products that fall evenly"], ["random", "both random"], ["made", "a key made for r₀"],
+  ];
   const VIEWS = [["log", "0 to 10,000 (log)"], ["100", "0 to 100"], ["1000", "0 to 1,000"], ["10000", "0 to 10,000"]];
   const DIMS = [8, 32, 64, 128];
   const LINES = [["score", "score", "symbolCircle"], ["abel", "Abel bound", "symbolSquare"], ["trivial", "trivial bound", "symbolDiamond"]];
@@ -131,8 +133,9 @@
     const head = ({ kind, seed, r0, base, d }) => {
       const thetas = rope.frequencies(d, base);
       const drawn = rope.gaussian(seed, 2 * d);
-      const q = kind === "ones" ? Array(d).fill(1) : drawn.slice(0, d);
-      const k = { ones: q, random: drawn.slice(d), made: rope.rotate(q, r0, thetas) }[kind];
+      const fall = thetas.flatMap((_, i) => [Math.sqrt(d / 2 - i), 0]); // with itself h_i = d/2 − i
+      const q = { ones: Array(d).fill(1), ramp: fall }[kind] ?? drawn.slice(0, d);
+      const k = { random: drawn.slice(d), made: rope.rotate(q, r0, thetas) }[kind] ?? q;
       return { thetas, h: rope.products(q, k) };
     };
     const at = remember((state) => {
@@ -161,7 +164,7 @@
     stage.stops({ key: "r0", label: "made for <i>r</i>₀", values: () => counts, set: (r0) => ({ r0, kind: "made" }) });
     stage.slider({
       key: "seed", label: "random draw", min: 1, max: 20, step: 1,
-      set: (seed, { kind }) => ({ seed, kind: kind === "ones" ? "random" : kind }),
+      set: (seed, { kind }) => ({ seed, kind: kind === "made" ? kind : "random" }),
     });
     const bases = stage.decades(1e2, 1e6);
     stage.stops({ key: "base", label: "base", values: () => bases });
