@@ -51,7 +51,7 @@ def sections(doctree):
         if section.children and isinstance(section[0], nodes.title):
             prose = tidied(" ".join(text(child) for child in section[1:]))
             code = "\n".join(filter(None, (text(child, code=True).strip() for child in section[1:])))
-            yield section["ids"][0], text(section[0]), terms(section), prose, code
+            yield section["ids"][0], text(section[0]) or section[0].astext(), terms(section), prose, code
     for described in doctree.findall(addnodes.desc):
         signature = described[0]
         if signature.get("ids"):
@@ -84,11 +84,12 @@ def write(app, error):
     """Write the index, one entry for each section."""
     if error or app.builder.name != "html":
         return
+    chapters = {docname: found[0][1] for docname, found in app.env.book_sections.items() if found}
     entries = [
         {
             "id": f"{app.builder.get_target_uri(docname)}#{anchor}",
-            "chapter": found[0][1],
-            "title": title,
+            "chapter": chapters[docname],
+            "title": chapters.get(title.removeprefix("../"), title),  # a title may be a link to a page
             "terms": terms,
             "text": prose,
             "code": code,

@@ -188,7 +188,9 @@ def test_words_that_say_nothing_find_nothing(page):
 
 def test_the_index_has_no_keys_and_no_holes():
     script = (SITE / "_static" / "search" / "sections.js").read_text(encoding="utf-8")
-    texts = [entry["text"] for entry in json.loads(script[script.index("[") : script.rindex("]") + 1])]
+    entries = json.loads(script[script.index("[") : script.rindex("]") + 1])
+    texts = [entry[part] for entry in entries for part in ("text", "title", "chapter")]
+    assert all(entry["title"] and entry["chapter"] for entry in entries)
     bibliography = (Path(__file__).parents[2] / "book" / "references.bib").read_text(encoding="utf-8")
     keys = set(re.findall(r"^@\w+\{([^,]+),", bibliography, re.MULTILINE))
     words = {word for text in texts for word in re.findall(r"[\w./-]+", text)}
