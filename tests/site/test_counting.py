@@ -91,14 +91,16 @@ def judged(scheme, m, length):
         named = [f"{at} to {at + 1} is {short(steps[at])} long" for at in (m, other)]
         found["even"] = steps[m], False, ", ".join(named)
 
-    misplaced = apart[:-1].min(axis=1) < steps - 1e-9
+    beyond = apart.copy()  # the neighbour before is no place further off
+    beyond[range(1, length), range(length - 1)] = np.inf
+    misplaced = beyond[:-1].min(axis=1) < steps - 1e-9
     if not misplaced.any():
         found["near"] = steps[m], True, f"none is nearer to {m} than {m + 1}, at {short(steps[m])}"
     else:
         at = one_at(misplaced, m)
-        nearest = int(np.flatnonzero(apart[at] < apart[at].min() + 1e-9)[0])
-        words = f"{nearest} is nearer to {at} ({short(apart[at].min())}) than {at + 1} is ({short(steps[at])})"
-        found["near"] = apart[at].min(), False, words
+        nearest = int(np.flatnonzero(beyond[at] < beyond[at].min() + 1e-9)[0])
+        words = f"{nearest} is nearer to {at} ({short(beyond[at].min())}) than {at + 1} is ({short(steps[at])})"
+        found["near"] = beyond[at].min(), False, words
 
     if scheme == "waves":
         found["matrix"] = 0, True, f"it takes {m} to {m + 1}, and misses by 0"

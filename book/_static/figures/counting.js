@@ -43,7 +43,7 @@
       const apart = all.map(() => new Float64Array(s.length).fill(Infinity));
       for (let m = 0; m < s.length; m++) for (let n = 0; n < m; n++) apart[m][n] = apart[n][m] = distance(all[m], all[n]);
       const steps = d3.range(s.length - 1).map((m) => apart[m][m + 1]);
-      const nearest = apart.map((row) => d3.minIndex(row));
+      const nearest = apart.map((row, m) => d3.minIndex(row, (far, n) => (n === m - 1 ? Infinity : far)));
       const found = {
         largest: [all, twice].map((text) => d3.max(text.flat(), Math.abs)),
         moved: all.map((p, m) => distance(p, twice[m])),
