@@ -176,7 +176,7 @@ def test_the_keyboard_moves_on(live):
 
 
 def test_the_question_of_the_caption(live):
-    """In binary the nearest to 31 is 15, 1 away; 32 is the root of 6 away. Of the sines none is nearer than 32."""
+    """In binary 15 is 1 away from 31, and 32 the root of 6. Of the sines none is nearer than 32."""
     live.choice("length").select_option("64")
     live.choice("scheme").select_option("binary")
     live.stop("m", 31)
