@@ -102,20 +102,20 @@ def joined(browser, parts):
     page = opened(browser, next(iter(sources.values())))
     title = re.search(r"^title: (.+)$", (ROOT / "_config.yml").read_text(encoding="utf-8"), re.MULTILINE)[1]
     page.evaluate(JOIN, {"title": title, "parts": parts, "texts": texts})
-    page.evaluate("Promise.all([document.fonts.ready, ...[...document.images].map((image) => image.decode())])")
     return page
+
+
+def paper(page, **options):
+    """Print a page with the paper and margins of the style sheet, when its pictures and fonts are there."""
+    page.evaluate("Promise.all([document.fonts.ready, ...[...document.images].map((image) => image.decode())])")
+    return page.pdf(prefer_css_page_size=True, **options)
 
 
 def number(page):
     """Write into the contents on which printed page each chapter begins."""
-    printed = PdfReader(BytesIO(page.pdf(prefer_css_page_size=True)))
+    printed = PdfReader(BytesIO(paper(page)))
     places = {name.lstrip("/"): place for name, place in printed.named_destinations.items()}
     page.evaluate(NUMBER, {name: printed.get_destination_page_number(place) + 1 for name, place in places.items()})
-
-
-def pdf(page, **more):
-    """Print a page as A4, with bookmarks."""
-    return page.pdf(outline=True, tagged=True, prefer_css_page_size=True, **more)
 
 
 def main():
@@ -127,7 +127,7 @@ def main():
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         page = joined(browser, contents())
         number(page)
-        pdf(page, path=TARGET)
+        paper(page, path=TARGET, outline=True, tagged=True)
         browser.close()
     print(f"The book is at {TARGET}")
 

@@ -2,6 +2,8 @@
 
 import importlib.util
 from io import BytesIO
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -12,18 +14,22 @@ from tests.site.test_site import ROOT
 
 A4 = (595, 842)  # points
 LESSON = SITE / "lessons" / "rotary" / "interpret.html"
+BOOKMARKS = {"outline": True, "tagged": True}
 FEW = [("", ["book/welcome"]), ("About the book", ["book/reading", "book/notation"])]
-# What is wrong with the long page: ids that occur twice, links that lead nowhere, what is still folded or not yet loaded.
-FAULTS = """() => {
+# What is wrong with the long page: ids that occur twice, links that lead nowhere, what is still folded. And what it holds.
+LOOK = """() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
   const ids = all("[id]").map((element) => element.id);
-  return {
+  const links = all("a[href]").map((link) => link.getAttribute("href")).filter((to) => !/^(https?|mailto):/.test(to));
+  const faults = {
     twice: ids.filter((id, i) => ids.indexOf(id) < i),
-    nowhere: all("a[href]").map((link) => link.getAttribute("href"))
-      .filter((to) => to.startsWith("#") ? !ids.includes(to.slice(1)) : !/^(https?|mailto):/.test(to)),
+    nowhere: links.filter((to) => to[0] !== "#" || !ids.includes(to.slice(1))),
     folded: all("details:not(.hide, [open])").length,
-    broken: all("img").filter((image) => !image.naturalWidth).map((image) => image.src),
   };
+  const counts = {
+    chapters: all(".book > article").length, formulas: all("math").length, links: links.length, stills: all("img.interactive").length,
+  };
+  return [faults, all("img").map((image) => image.src), counts];
 }"""
 
 
@@ -40,7 +46,7 @@ def program():
 def printed(program, browser):
     """Give a printed lesson."""
     page = program.opened(browser, LESSON)
-    yield PdfReader(BytesIO(program.pdf(page)))
+    yield PdfReader(BytesIO(program.paper(page, **BOOKMARKS)))
     page.close()
 
 
@@ -52,11 +58,13 @@ def titles(outline):
 def test_the_long_page_is_whole_and_its_links_lead_within(program, browser):
     """Every page is there, no id twice, no link that leads nowhere, nothing folded, pictures in place."""
     page = program.joined(browser, program.contents())
-    faults = page.evaluate(FAULTS)
+    faults, pictures, counts = page.evaluate(LOOK)
     assert not any(faults.values()), faults
-    assert page.locator(".book > article").count() == sum(len(pages) for _, pages in program.contents())
-    assert page.locator("math").count() > 1000
-    assert page.locator("img.interactive").count() > 5
+    assert [url for url in pictures if not Path(unquote(urlsplit(url).path)).is_file()] == []
+    assert counts["chapters"] == sum(len(pages) for _, pages in program.contents())
+    assert counts["formulas"] > 1000
+    assert counts["links"] > 500
+    assert counts["stills"] > 5
     page.close()
 
 
@@ -64,11 +72,11 @@ def test_the_contents_name_the_pages_on_which_chapters_begin(program, browser):
     """The number beside a chapter is that of its first page, which names the part of the book above the title."""
     page = program.joined(browser, FEW)
     program.number(page)
-    rows = [row.rsplit(None, 1) for row in page.locator(".toc li").all_inner_texts()]
-    printed = PdfReader(BytesIO(program.pdf(page)))
+    links, numbers = (page.locator(f".toc li {part}").all_text_contents() for part in ("a", ".folio"))
+    printed = PdfReader(BytesIO(program.paper(page, **BOOKMARKS)))
     page.close()
-    assert [title for title, _ in rows] == ["How to read and run this book", "Notation"]
-    for title, number in rows:
+    assert links == ["How to read and run this book", "Notation"]
+    for title, number in zip(links, numbers, strict=True):
         assert {"About the book", title} <= set(printed.pages[int(number) - 1].extract_text().split("\n"))
     assert "Notation" in titles(printed.outline)
     assert printed.pages[0].extract_text().split("\n")[0] == "Positional Embeddings"
