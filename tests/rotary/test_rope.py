@@ -265,6 +265,18 @@ def test_the_result_stays_on_the_device_of_its_input():
     assert tables(at([1]), frequencies(8))[0].device == x.device
 
 
+def test_rotary_made_on_meta_has_its_frequencies_once_its_model_is_loaded():
+    with torch.device("meta"):
+        model = torch.nn.ModuleList([Rotary(8, base=100.0), torch.nn.Linear(2, 2)])
+    model = model.to_empty(device="cpu")
+    x = vectors(3, 8)
+    assert torch.equal(model[0].on_query(x, at(range(3))), Rotary(8, base=100.0).on_query(x, at(range(3))))
+
+
+def test_rotary_shows_its_base_and_layout():
+    assert repr(Rotary(8, base=5e5, layout="half")) == "Rotary(8, base=500000.0, layout='half')"
+
+
 # For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
 PLANTED = [
     ("clock_speeds", "exponent i/d", ("-2 * np", "-1 * np"), "agreement fails"),
