@@ -45,7 +45,10 @@ def attention(
         or the bias is of a wider type than q, holds NaN or inf, or leaves a query with no key to look at.
     """
     expect.attention(q, k, v)
-    return _weights(q, k, bias, causal, scale) @ v
+    weights = _weights(q, k, bias, causal, scale)
+    if bias is not None and not (bias < math.inf).all():  # False for NaN as well
+        raise ValueError("bias must hold numbers or -inf, got NaN or inf")
+    return weights @ v
 
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, scale: float | None) -> Tensor:
@@ -53,8 +56,6 @@ def _weights(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, scale: flo
     scores = _scores(q, k, bias, scale)
     if causal:
         scores = scores.masked_fill(_future(q.shape[-2], k.shape[-2], q.device), -math.inf)
-    if bias is not None and not (bias < math.inf).all():  # nor is NaN
-        raise ValueError("bias must hold numbers or -inf, got NaN or inf")
     if bias is not None and scores.isneginf().all(-1).any():
         raise ValueError("bias must leave every query at least one key, got a row of -inf")
     return scores.softmax(-1)

@@ -44,6 +44,6 @@ def _verdict(attempt: Callable, laws: tuple[Law, ...]) -> str:
     except _NotAttempted:
         return "not attempted"
     except Exception as error:  # by the reader's code, or by a law that cannot read what came back
-        what = "It stopped with" if error in raised else "What it returned could not be checked:"
-        return f"not yet. {what} {type(error).__name__}: {error}"
+        what = "It" if error in raised else "With what it returned, the check"
+        return f"not yet. {what} stopped with {type(error).__name__}: {error}"
     return "correct"

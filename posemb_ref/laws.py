@@ -282,7 +282,7 @@ def agreement(
         raise ValueError("cases must hold one case or more, got none")
     for case in (*cases, *reversed(cases)):
         where = f"for the input ({', '.join(map(_show, case))})"
-        if broken := _compare("agreement", where, reference(*_copies(case)), function(*case), atol):
+        if broken := _compare("agreement", where, reference(*case), function(*case), atol):
             return broken
     return None
 

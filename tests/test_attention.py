@@ -185,3 +185,9 @@ def test_attention_without_positions_counts_them_all_the_same(untyped):
     q = torch.ones(4, 8)
     with pytest.raises(ValueError, match="^query_positions must hold 4 positions"):
         Encoding().scores(q, q, torch.arange(99), torch.arange(4))
+
+
+@pytest.mark.parametrize("name", encodings(4))
+def test_nan_in_a_query_is_not_put_down_to_the_bias(name):
+    q, m = torch.full((1, 3, 4), torch.nan), torch.arange(3)
+    assert encodings(4)[name](q, q, q, m, m).isnan().all()

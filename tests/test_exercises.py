@@ -46,4 +46,4 @@ def test_a_function_without_a_name_can_be_checked(capsys):
 
 def test_what_a_law_cannot_read_is_not_said_to_have_stopped(capsys):
     check(lambda x: "six", doubles)
-    assert "not yet. What it returned could not be checked: " in capsys.readouterr().out
+    assert "not yet. With what it returned, the check stopped with " in capsys.readouterr().out
