@@ -92,6 +92,9 @@ def _future(queries: int, keys: int, device: torch.device) -> Tensor:
 class Encoding(nn.Module):
     """Attention without positions: three doors, all of them closed. Subclasses override the doors they use.
 
+    Positions are `(seq,)`, or have all leading axes of the vectors, each of them in full or 1: `(batch, 1, seq)` for
+    vectors `(batch, heads, seq, dim)`.
+
     Attributes
     ----------
     scale

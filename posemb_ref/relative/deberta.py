@@ -207,8 +207,8 @@ class DeBERTa(Encoding):
         q, k
             Queries `(..., query, dim)` and keys `(..., key, dim)`.
         query_positions, key_positions
-            Whole numbers `(query,)` and `(key,)`, in any order and with any gaps, or with leading axes that broadcast
-            to those of q.
+            Whole numbers `(query,)` and `(key,)`, in any order and with any gaps, or with all leading axes of q, of
+            which each may be 1.
 
         Returns
         -------

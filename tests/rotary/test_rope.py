@@ -249,6 +249,14 @@ def test_vmap_over_x_and_over_x_with_its_tables(evidence, layout):
     evidence("rotary.rope.rotate", "law", "under vmap")
 
 
+def test_vmap_over_positions():
+    positions, theta = at(np.arange(15).reshape(3, 5)), frequencies(8)
+    for found, expected in zip(
+        torch.vmap(lambda positions: tables(positions, theta))(positions), tables(positions, theta), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
 def test_rotary_in_bfloat16_keeps_its_frequencies():
     encoding = Rotary(64, base=500000.0).to(torch.bfloat16)
     assert encoding.frequencies.dtype == torch.float64
