@@ -42,13 +42,17 @@ def attention(
     ------
     TypeError, ValueError
         If a tensor is not floating point, shapes do not match, there are more queries than keys under a causal mask,
-        or the bias leaves a query with no key to look at.
+        or the bias is of a wider type than q, holds NaN or inf, or leaves a query with no key to look at.
     """
     expect.attention(q, k, v)
-    return _weights(q, k, bias, causal, scale) @ v
+    weights = _weights(q, k, bias, causal, scale)
+    if bias is not None and not (bias < math.inf).all():  # False for NaN as well
+        raise ValueError("bias must hold numbers or -inf, got NaN or inf")
+    return weights @ v
 
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, scale: float | None) -> Tensor:
+    expect.boolean("causal", causal)
     scores = _scores(q, k, bias, scale)
     if causal:
         scores = scores.masked_fill(_future(q.shape[-2], k.shape[-2], q.device), -math.inf)
@@ -58,16 +62,23 @@ def _weights(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, scale: flo
 
 
 def _scores(q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
-    if scale is None:
-        scale = 1 / math.sqrt(q.shape[-1])
-    expect.finite("scale", scale)
-    scores = q @ k.mT * scale
+    scores = scaled(q, scale) @ k.mT
     if bias is None:
         return scores
     expect.floating("bias", bias)
+    if torch.promote_types(q.dtype, bias.dtype) != q.dtype:
+        raise TypeError(f"bias must not be wider than q, {q.dtype}, got {bias.dtype}")
     expect.same_device(q=q, bias=bias)
     expect.broadcasts_to("bias", bias.shape, scores.shape)
     return scores + bias
+
+
+def scaled(q: Float[Tensor, "*batch query dim"], scale: float | None) -> Float[Tensor, "*batch query dim"]:
+    """Return scale · q, with 1/√dim for None: scaled only afterwards, inner products would overflow in float16."""
+    if scale is None:
+        scale = 1 / math.sqrt(q.shape[-1])
+    expect.finite("scale", scale)
+    return q * scale
 
 
 def _future(queries: int, keys: int, device: torch.device) -> Tensor:
@@ -80,6 +91,9 @@ def _future(queries: int, keys: int, device: torch.device) -> Tensor:
 
 class Encoding(nn.Module):
     """Attention without positions: three doors, all of them closed. Subclasses override the doors they use.
+
+    Positions are `(seq,)`, or have all leading axes of the vectors, each of them in full or 1: `(batch, 1, seq)` for
+    vectors `(batch, heads, seq, dim)`.
 
     Attributes
     ----------
@@ -136,7 +150,12 @@ class Encoding(nn.Module):
         query_positions: Real[Tensor, "*#batch query"],
         key_positions: Real[Tensor, "*#batch key"],
     ) -> Float[Tensor, "*batch query key"]:
-        """Return the scores before the softmax: what the laws of relative position are about."""
+        """Return the scores before the softmax: what the laws of relative position are about.
+
+        As in `forward`, the first door lies behind: `at_input` is not called here.
+        """
+        expect.attention(q, k)
+        _expect_positions(q, k, query_positions, key_positions)
         bias = self.on_scores(q, k, query_positions, key_positions)
         return _scores(self.on_query(q, query_positions), self.on_key(k, key_positions), bias, self.scale)
 
@@ -150,8 +169,13 @@ class Encoding(nn.Module):
         *,
         causal: bool = False,
     ) -> Float[Tensor, "*batch query value"]:
-        """Attend from queries at their positions to keys at theirs."""
+        """Attend from queries at their positions to keys at theirs.
+
+        Tokens go through the first door before they are projected to q, k and v: `at_input` is not called here. An
+        encoding that opens only that door, an `Absolute`, makes nothing of the positions.
+        """
         expect.attention(q, k, v)
+        _expect_positions(q, k, query_positions, key_positions)
         bias = self.on_scores(q, k, query_positions, key_positions)
         q, k = self.on_query(q, query_positions), self.on_key(k, key_positions)
         weights = _weights(q, k, bias, causal, self.scale)
@@ -159,8 +183,16 @@ class Encoding(nn.Module):
         return weights @ v if added is None else weights @ v + added
 
 
+def _expect_positions(q: Tensor, k: Tensor, query_positions: Tensor, key_positions: Tensor) -> None:
+    expect.per_row("query_positions", query_positions, q.shape[:-1])
+    expect.per_row("key_positions", key_positions, k.shape[:-1])
+
+
 class Absolute(Encoding):
     """An absolute encoding: it opens the first door, and adds a vector that belongs to the position.
+
+    Call `at_input` on the tokens, before they are projected: behind it, `scores` and the attention itself are those of
+    an `Encoding` without positions, whatever positions they are given.
 
     Parameters
     ----------
@@ -180,5 +212,5 @@ class Absolute(Encoding):
         expect.floating("x", x, min_rank=2)
         if p.shape[-2:] != x.shape[-2:]:
             raise ValueError(f"positions must have one vector per row of x {tuple(x.shape)}, got {tuple(p.shape)}")
-        expect.broadcasts_to("positions", positions.shape, x.shape[:-1])
+        expect.per_row("positions", positions, x.shape[:-1])
         return x + p.to(x.dtype)

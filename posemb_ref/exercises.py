@@ -21,12 +21,18 @@ def check(attempt: Callable, *laws: Law) -> None:
     laws
         Functions that take the attempt and return None or a `Counterexample`; the first one broken is explained.
     """
-    print(f"{attempt.__name__}: {_verdict(attempt, laws)}")
+    print(f"{getattr(attempt, '__name__', 'the answer')}: {_verdict(attempt, laws)}")
 
 
 def _verdict(attempt: Callable, laws: tuple[Law, ...]) -> str:
+    raised = []
+
     def guarded(*args: object, **kwargs: object) -> object:
-        result = attempt(*args, **kwargs)
+        try:
+            result = attempt(*args, **kwargs)
+        except Exception as error:
+            raised.append(error)
+            raise
         if result is ...:
             raise _NotAttempted
         return result
@@ -37,6 +43,7 @@ def _verdict(attempt: Callable, laws: tuple[Law, ...]) -> str:
                 return f"not yet. {broken}"
     except _NotAttempted:
         return "not attempted"
-    except Exception as error:  # whatever the reader's code raises is an answer to the reader
-        return f"not yet. It stopped with {type(error).__name__}: {error}"
+    except Exception as error:  # by the reader's code, or by a law that cannot read what came back
+        what = "It" if error in raised else "With what it returned, the check"
+        return f"not yet. {what} stopped with {type(error).__name__}: {error}"
     return "correct"

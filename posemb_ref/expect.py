@@ -3,17 +3,25 @@
 Every check raises an error that names the argument, its value and what was expected.
 """
 
-import math
+import sys
 from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
 
+def boolean(name: str, value: object) -> None:
+    """`value` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, got {value!r}")
+
+
 def integer(name: str, value: object) -> None:
-    """`value` is an int (a bool is not)."""
+    """`value` is an int (a bool is not), so small that the sum of two fits int64."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}")
+    if abs(value) > 2**62:
+        raise ValueError(f"{name} must be from -2**62 to 2**62, got {value}")
 
 
 def natural(name: str, value: object, *, least: int = 1) -> None:
@@ -38,16 +46,16 @@ def positive(name: str, value: object) -> None:
 
 
 def finite(name: str, value: object) -> None:
-    """`value` is a finite real number (a bool is not)."""
+    """`value` is a finite real number (a bool is not) that a float holds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
-    if not math.isfinite(value):
+    if not -sys.float_info.max <= value <= sys.float_info.max:  # False for NaN as well
         raise ValueError(f"{name} must be finite, got {value}")
 
 
 def choice(name: str, value: object, allowed: Collection[str]) -> None:
     """`value` is one of `allowed`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
@@ -84,10 +92,10 @@ def exact(name: str, value: object) -> None:
 
 
 def integers(name: str, value: object, *, min_rank: int = 0) -> None:
-    """`value` is a tensor of integers (booleans are not)."""
+    """`value` is a tensor of integers that int64 holds (booleans are not)."""
     tensor(name, value, min_rank=min_rank)
-    if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
-        raise TypeError(f"{name} must be integers, got {value.dtype}")
+    if value.is_floating_point() or value.is_complex() or value.dtype in (torch.bool, torch.uint64):
+        raise TypeError(f"{name} must be integers that int64 holds, got {value.dtype}")
 
 
 def same_device(**tensors: Tensor) -> None:
@@ -106,33 +114,62 @@ def broadcasts_to(name: str, shape: tuple[int, ...], target: tuple[int, ...]) ->
         raise ValueError(f"{name} has shape {tuple(shape)}, which does not broadcast to {tuple(target)}")
 
 
+def broadcast(**tensors: Tensor) -> None:
+    """The leading axes of all tensors broadcast."""
+    try:
+        torch.broadcast_shapes(*(value.shape[:-1] for value in tensors.values()))
+    except RuntimeError:
+        raise ValueError(f"the leading axes must broadcast, got {shapes(tensors)}") from None
+
+
 def all_finite(name: str, value: Tensor) -> None:
     """Every entry of `value` is finite."""
     if value.is_floating_point() and not value.isfinite().all():
         raise ValueError(f"{name} must be finite, got {value[~value.isfinite()][0].item()}")
 
 
-def positions(name: str, value: object, rows: tuple[int, ...]) -> None:
-    """`value` is an integer for each of the rows (..., count) of some vectors; its leading axes broadcast to theirs."""
-    integers(name, value, min_rank=1)
+def per_row(name: str, value: object, rows: tuple[int, ...]) -> None:
+    """`value` is a position for each of the rows (..., count) of some vectors; its leading axes broadcast to theirs.
+
+    Leading axes longer than 1 come all or none: beside `(batch, heads, seq)`, `(batch, seq)` would pass for
+    `(heads, seq)`.
+    """
+    tensor(name, value, min_rank=1)
     if value.shape[-1] != rows[-1]:
         raise ValueError(f"{name} must hold {rows[-1]} positions, got shape {tuple(value.shape)}")
     broadcasts_to(name, value.shape, rows)
+    if value.ndim < len(rows) and value.shape[:-1].numel() != 1:
+        raise ValueError(
+            f"{name} must have 1 axis or {len(rows)}, to say which belongs to which of {tuple(rows)}, "
+            f"got shape {tuple(value.shape)}"
+        )
 
 
-def attention(q: object, k: object, v: object) -> None:
-    """`q` (..., query, dim), `k` (..., key, dim) and `v` (..., key, value) are vectors that can attend."""
-    for name, value in (("q", q), ("k", k), ("v", v)):
+def positions(name: str, value: object, rows: tuple[int, ...]) -> None:
+    """`value` is an integer for each of the rows, as in `per_row`."""
+    integers(name, value, min_rank=1)
+    per_row(name, value, rows)
+
+
+def attention(q: object, k: object, *v: object) -> None:
+    """`q` (..., query, dim), `k` (..., key, dim) and, if given, `v` (..., key, value) are vectors that can attend."""
+    vectors = dict(zip("qkv", (q, k, *v), strict=False))
+    for name, value in vectors.items():
         floating(name, value, min_rank=2)
         if 0 in value.shape[-2:]:
             raise ValueError(f"{name} must have no empty axis, got shape {tuple(value.shape)}")
-    same_device(q=q, k=k, v=v)
-    shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
-    if q.dtype != k.dtype or q.dtype != v.dtype:
-        raise TypeError(f"q, k and v must have one dtype, got {q.dtype}, {k.dtype}, {v.dtype}")
+    same_device(**vectors)
+    names = "q, k and v" if v else "q and k"
+    if len({value.dtype for value in vectors.values()}) > 1:
+        raise TypeError(f"{names} must have one dtype, got {', '.join(str(x.dtype) for x in vectors.values())}")
     if q.shape[-1] != k.shape[-1]:
-        raise ValueError(f"q and k must have the same last axis, got {shapes}")
-    if k.shape[-2] != v.shape[-2]:
-        raise ValueError(f"k and v must have the same number of rows, got {shapes}")
-    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
-        raise ValueError(f"q, k and v must have the same leading axes, got {shapes}")
+        raise ValueError(f"q and k must have the same last axis, got {shapes(vectors)}")
+    if v and k.shape[-2] != v[0].shape[-2]:
+        raise ValueError(f"k and v must have the same number of rows, got {shapes(vectors)}")
+    if len({value.shape[:-2] for value in vectors.values()}) > 1:
+        raise ValueError(f"{names} must have the same leading axes, got {shapes(vectors)}")
+
+
+def shapes(tensors: dict[str, Tensor]) -> str:
+    """Say the shape of each tensor."""
+    return ", ".join(f"{name} {tuple(value.shape)}" for name, value in tensors.items())

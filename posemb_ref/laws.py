@@ -4,14 +4,18 @@ A law returns None when its search finds nothing, and a `Counterexample` that ex
 Four kinds of subject are tried:
 
 * a *transformation* `transform(x, positions)`, with x `(seq, dim)` and positions `(seq,)`, which returns `(seq, dim)`;
-* a *score function* `scores(q, k, query_positions, key_positions)`, which returns `(query, key)`;
+* a *score function* `scores(q, k, query_positions, key_positions)`, which returns `(query, key)`; shift invariance is
+  content with `(query, …)`, as attention has it;
 * a *layer* `layer(x)`, with x `(seq, dim)`, which returns `(seq, …)`;
 * an *attention* `attend(x, y, query_positions, key_positions)`, in which the last of the tokens y are the tokens x, and
   look at all y up to themselves; it returns one row for each of x.
 
+A subject is tried on copies, which it has to leave as they are, and what it returns must have the shape said above.
 All searches are seeded and run in float64 unless they are about another dtype.
 """
 
+import copy
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +49,69 @@ class Counterexample:
         return f"{self.law} fails {self.where}: expected {_show(self.expected)}, found {_show(self.found)}"
 
 
+class _Broken(Exception):
+    """Ends a search, with the counterexample: a subject has done what no law allows."""
+
+
+def _law(rows: Callable[..., tuple[int, ...]] | None = None) -> Callable:
+    """Make a law of a search: every subject is tried on copies, and `rows(*inputs)` is how its shape must begin."""
+
+    def decorate(search: Callable) -> Callable:
+        name = search.__name__.replace("_", " ")
+
+        @functools.wraps(search)
+        def law(subject: Callable, **options: object) -> Counterexample | None:
+            def tried(*inputs: object) -> object:
+                given = _copies(inputs)
+                found = subject(*given)
+                _expect_unchanged(name, inputs, given)
+                if rows is not None:
+                    _expect_shape(name, rows(*inputs), found, inputs)
+                return found
+
+            try:
+                return search(tried, **options)
+            except _Broken as broken:
+                return broken.args[0]
+
+        return law
+
+    return decorate
+
+
+def _copies(values: Iterable) -> list:
+    return [value.clone() if isinstance(value, Tensor) else copy.deepcopy(value) for value in values]
+
+
+def _expect_unchanged(law: str, before: Sequence, after: Sequence) -> None:
+    for number, values in enumerate(zip(before, after, strict=True), 1):
+        if isinstance(values[0], Tensor | np.ndarray):
+            was, now = map(_as_array, values)
+            if not np.array_equal(was, now, equal_nan=was.dtype.kind in "fc"):
+                where = f"since argument {number} was changed in place"
+                raise _Broken(_compare(f"{law} (input)", where, was, now, 0.0))
+
+
+def _expect_shape(law: str, rows: tuple[int, ...], found: object, inputs: Sequence[Tensor]) -> None:
+    shape = tuple(np.shape(found))
+    if shape[: len(rows)] != tuple(rows):
+        where = f"for inputs of shape {', '.join(str(tuple(value.shape)) for value in inputs)}"
+        raise _Broken(Counterexample(f"{law} (shape)", where, tuple(rows), shape))
+
+
+def _like_x(x: Tensor, *rest: Tensor) -> tuple[int, ...]:
+    return x.shape
+
+
+def _rows_of_x(x: Tensor, *rest: Tensor) -> tuple[int, ...]:
+    return x.shape[:1]
+
+
+def _query_by_key(q: Tensor, k: Tensor, *positions: Tensor) -> tuple[int, ...]:
+    return len(q), len(k)
+
+
+@_law(_like_x)
 def identity_at_zero(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """Position 0 leaves every vector as it is."""
     x = _vectors(3, dim)
@@ -52,6 +119,7 @@ def identity_at_zero(transform: Transform, *, dim: int, atol: float = 1e-9) -> C
     return _compare("identity at zero", "at position 0", x, found, atol)
 
 
+@_law(_like_x)
 def norm_preservation(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """Every vector keeps its length at every position."""
     positions = torch.tensor(POSITIONS)
@@ -64,6 +132,7 @@ def norm_preservation(transform: Transform, *, dim: int, atol: float = 1e-9) -> 
     return None
 
 
+@_law(_like_x)
 def composition(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """Moving by a and then by b is moving by a + b."""
     x = _vectors(1, dim)
@@ -76,6 +145,7 @@ def composition(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counte
     return None
 
 
+@_law(_like_x)
 def linearity(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """At a fixed position, the transformation of 2x − 3y is twice that of x less three times that of y."""
     positions = torch.tensor(POSITIONS)
@@ -84,6 +154,7 @@ def linearity(transform: Transform, *, dim: int, atol: float = 1e-9) -> Countere
     return _compare("linearity", "for 2x − 3y", expected, transform(2 * x - 3 * y, positions), atol)
 
 
+@_law(_like_x)
 def locality(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """A row depends on its own vector and position alone: taken out of its sequence, it comes out the same."""
     positions = torch.tensor(POSITIONS).flip(0)
@@ -97,6 +168,7 @@ def locality(transform: Transform, *, dim: int, atol: float = 1e-9) -> Counterex
     return None
 
 
+@_law(_rows_of_x)
 def shift_invariance(scores: Scores, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """A score does not change when query and key move together."""
     q, k = _vectors(4, dim, seed=1), _vectors(5, dim, seed=2)
@@ -110,6 +182,7 @@ def shift_invariance(scores: Scores, *, dim: int, atol: float = 1e-9) -> Counter
     return None
 
 
+@_law(_query_by_key)
 def toeplitz(scores: Scores, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """With one query vector and one key vector everywhere, the score matrix is constant along its diagonals."""
     q, k = _vectors(1, dim, seed=1).expand(12, dim), _vectors(1, dim, seed=2).expand(12, dim)
@@ -117,19 +190,22 @@ def toeplitz(scores: Scores, *, dim: int, atol: float = 1e-9) -> Counterexample 
     return _compare("Toeplitz scores", "one step down the diagonal", matrix[:-1, :-1], matrix[1:, 1:], atol)
 
 
+@_law(_query_by_key)
 def boundedness(scores: Scores, *, dim: int, scale: float = 1.0, atol: float = 1e-9) -> Counterexample | None:
     """No position lifts a score above scale · ‖q‖ ‖k‖."""
+    limit = "‖q‖ ‖k‖" if scale == 1 else f"{scale:.6g} ‖q‖ ‖k‖"
     q, k = _vectors(8, dim, seed=1), _vectors(8, dim, seed=2)
     bound = scale * q.norm(dim=-1)[:, None] * k.norm(dim=-1)
     for shift in (0, *SHIFTS):
         size = scores(q, k, torch.arange(8) + shift, torch.arange(8)).abs()
         excess = (size - bound).clamp(min=0)
-        where = f"at distances around {shift}, where |score| must stay below ‖q‖ ‖k‖"
+        where = f"at distances around {shift}, where |score| must stay below {limit}"
         if broken := _compare("boundedness", where, torch.zeros_like(excess), excess, atol):
             return broken
     return None
 
 
+@_law(_rows_of_x)
 def permutation_equivariance(layer: Layer, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """Reordering the rows of the input reorders the rows of the output, and does nothing else."""
     x = _vectors(9, dim)
@@ -139,6 +215,7 @@ def permutation_equivariance(layer: Layer, *, dim: int, atol: float = 1e-9) -> C
     )
 
 
+@_law(_rows_of_x)
 def causality(layer: Layer, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """A row of the output does not change when later rows of the input do."""
     x, other = _vectors(6, dim), _vectors(6, dim, seed=1)
@@ -151,6 +228,7 @@ def causality(layer: Layer, *, dim: int, atol: float = 1e-9) -> Counterexample |
     return None
 
 
+@_law(_rows_of_x)
 def cached_equals_uncached(attend: Attention, *, dim: int, atol: float = 1e-9) -> Counterexample | None:
     """A token that comes alone and looks at all before it receives what it would receive among them."""
     x = _vectors(6, dim)
@@ -166,6 +244,7 @@ def cached_equals_uncached(attend: Attention, *, dim: int, atol: float = 1e-9) -
     return None
 
 
+@_law(_like_x)
 def dtype_parity(
     transform: Transform, *, dim: int, dtype: torch.dtype, positions: Sequence[int] = FAR_POSITIONS
 ) -> Counterexample | None:
@@ -180,6 +259,7 @@ def dtype_parity(
     return _compare("dtype parity", f"for input in {dtype}", expected, found.double(), tolerance)
 
 
+@_law(_like_x)
 def device_parity(transform: Transform, *, dim: int, device: torch.device, atol: float = 1e-9) -> Counterexample | None:
     """Another device gives the same answer as the CPU."""
     x, at = _vectors(len(POSITIONS), dim), torch.tensor(POSITIONS)
@@ -189,14 +269,17 @@ def device_parity(transform: Transform, *, dim: int, device: torch.device, atol:
     return _compare("device parity", f"between cpu and {device}", transform(x, at), found.cpu(), atol)
 
 
+@_law()
 def agreement(
     function: Callable, *, reference: Callable, cases: Iterable[tuple], atol: float = 1e-9
 ) -> Counterexample | None:
     """The function equals the reference in every case, in the given order and again in reverse.
 
-    The second round catches an answer that was remembered from another case.
+    The second round catches an answer that was remembered from another case. There must be a case.
     """
     cases = list(cases)
+    if not cases:
+        raise ValueError("cases must hold one case or more, got none")
     for case in (*cases, *reversed(cases)):
         where = f"for the input ({', '.join(map(_show, case))})"
         if broken := _compare("agreement", where, reference(*case), function(*case), atol):
@@ -259,10 +342,13 @@ def _vectors(rows: int, dim: int, *, seed: int = 0) -> Tensor:
 
 def _compare(law: str, where: str, expected: object, found: object, atol: float) -> Counterexample | None:
     """None when the two are equal up to `atol`; otherwise the entry where they differ most."""
-    expected, found = _as_array(expected), _as_array(found)
+    expected, found = (
+        array.astype(int) if array.dtype == bool else array for array in map(_as_array, (expected, found))
+    )
     if expected.shape != found.shape:
         return Counterexample(f"{law} (shape)", where, expected.shape, found.shape)
-    difference = np.abs(expected - found)
+    with np.errstate(invalid="ignore"):  # of ∞ − ∞, which is no difference
+        difference = np.where(expected == found, 0, np.abs(expected - found))
     if np.all(difference <= atol):  # False for NaN as well
         return None
     worst = np.unravel_index(np.argmax(np.nan_to_num(difference, nan=np.inf)), difference.shape)
@@ -271,7 +357,10 @@ def _compare(law: str, where: str, expected: object, found: object, atol: float)
 
 
 def _as_array(value: object) -> np.ndarray:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    if not isinstance(value, Tensor):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()  # NumPy has no bfloat16
 
 
 def _show(value: object) -> str:

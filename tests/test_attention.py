@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from posemb_ref import Encoding, attention, laws
+from posemb_ref import Encoding, attention, disentangled_scores, encodings, laws, linear_attention
 
 
 def numpy_attention(q, k, v, bias=0.0, causal=False, scale=None):
@@ -103,3 +103,91 @@ def test_all_three_have_one_dtype(untyped, other):
     three = dict(zip("qkv", qkv(), strict=True))
     with pytest.raises(TypeError, match="^q, k and v must have one dtype"):
         attention(**{**three, other: three[other].float()})
+
+
+@pytest.mark.parametrize("name", [name for name in encodings(64) if name != "T5"])  # which does not scale its scores
+def test_float16_overflows_only_where_the_scaled_score_does(name):
+    q, k, v = torch.full((3, 1, 4, 64), 40.0, dtype=torch.float16)
+    m = torch.arange(4)
+    encoding = encodings(64)[name]
+    with torch.no_grad():
+        found, exact = encoding(q, k, v, m, m), encoding.double()(q.double(), k.double(), v.double(), m, m)
+        scores = encoding.scores(q, k, m, m)
+    assert scores.isfinite().all()
+    torch.testing.assert_close(found.double(), exact, rtol=2e-2, atol=1e-3)
+
+
+def test_disentangled_scores_in_float16_are_scaled_before_they_overflow():
+    q, k, position_q, position_k = torch.full((4, 4, 64), 40.0, dtype=torch.float16)
+    index = torch.zeros(4, 4, dtype=torch.int64)
+    expected = 3 * 40**2 * 64 / 192**0.5
+    found = disentangled_scores(q, k, position_q, position_k, index)
+    torch.testing.assert_close(found.double(), torch.full((4, 4), expected).double(), rtol=2e-3, atol=0)
+
+
+@pytest.mark.parametrize("name", encodings(4))
+def test_scores_refuse_what_forward_refuses(untyped, name):
+    encoding, m = encodings(4)[name], torch.arange(3)
+    q, k = torch.ones(2, 1, 3, 4), torch.ones(5, 1, 3, 4)
+    with pytest.raises(ValueError, match=r"^q and k must have the same leading axes, got q \(2, 1, 3, 4\), k \(5,"):
+        encoding.scores(q, k, m, m)
+    with pytest.raises(ValueError, match="^q and k must have the same last axis"):
+        encoding.scores(q, torch.ones(2, 1, 3, 6), m, m)
+    with pytest.raises(TypeError, match="^q must have a floating-point dtype"):
+        encoding.scores(q.long(), q.long(), m, m)
+    with pytest.raises(TypeError, match="^q and k must have one dtype"):
+        encoding.scores(q, q.double(), m, m)
+
+
+def test_a_bias_that_would_widen_the_scores_is_refused(untyped):
+    q = torch.ones(3, 4)
+    for dtype, bias in [(torch.bfloat16, torch.float32), (torch.float32, torch.float64)]:
+        x = q.to(dtype)
+        with pytest.raises(TypeError, match=f"^bias must not be wider than q, {dtype}, got {bias}"):
+            attention(x, x, x, bias=torch.ones(3, 3, dtype=bias))
+    assert attention(q, q, q, bias=torch.ones(3, 3, dtype=torch.float16)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_bias_is_a_number_or_minus_infinity(value):
+    q = torch.ones(3, 4)
+    with pytest.raises(ValueError, match="^bias must hold numbers or -inf"):
+        attention(q, q, q, bias=torch.tensor([0.0, value, 0.0]))
+
+
+@pytest.mark.parametrize("causal", ["False", 1, None, torch.ones(2)])
+def test_causal_is_a_bool(untyped, causal):
+    q, m = torch.ones(3, 4), torch.arange(3)
+    for call in (attention, linear_attention):
+        with pytest.raises(TypeError, match="^causal must be a bool, got"):
+            call(q, q, q, causal=causal)
+    with pytest.raises(TypeError, match="^causal must be a bool, got"):
+        Encoding()(q, q, q, m, m, causal=causal)
+
+
+POSITIONED = {name: encoding for name, encoding in encodings(4).items() if name not in ("learned", "sinusoidal")}
+
+
+@pytest.mark.parametrize("name", POSITIONED)
+def test_positions_of_each_batch_are_not_taken_for_positions_of_each_head(untyped, name):
+    encoding, q = POSITIONED[name], torch.ones(5, 5 if name != "T5" else 1, 3, 4)
+    rows, at = torch.zeros(q.shape[1], 3, dtype=torch.int64), torch.arange(3)
+    if name == "T5":
+        rows = rows.expand(5, 3)
+    with pytest.raises(ValueError, match=r"^query_positions .*\(5, 3\)"):
+        encoding.scores(q, q, rows, at)
+    with pytest.raises(ValueError, match=r"^key_positions .*\(5, 3\)"):
+        encoding(q, q, q, at, rows)
+    assert encoding.scores(q, q, at[None], torch.zeros(5, 1, 3, dtype=torch.int64)).shape == (*q.shape[:2], 3, 3)
+
+
+def test_attention_without_positions_counts_them_all_the_same(untyped):
+    q = torch.ones(4, 8)
+    with pytest.raises(ValueError, match="^query_positions must hold 4 positions"):
+        Encoding().scores(q, q, torch.arange(99), torch.arange(4))
+
+
+@pytest.mark.parametrize("name", encodings(4))
+def test_nan_in_a_query_is_not_put_down_to_the_bias(name):
+    q, m = torch.full((1, 3, 4), torch.nan), torch.arange(3)
+    assert encodings(4)[name](q, q, q, m, m).isnan().all()

@@ -1,5 +1,7 @@
 """What `check` says to a reader."""
 
+import functools
+
 import pytest
 
 from posemb_ref import laws
@@ -35,3 +37,13 @@ def test_check_says(answer, says, capsys):
 def test_the_first_broken_law_is_the_one_explained(capsys):
     check(lambda x: 0.0, doubles, never)
     assert "agreement" in capsys.readouterr().out
+
+
+def test_a_function_without_a_name_can_be_checked(capsys):
+    check(functools.partial(lambda a, x: a * x, 2), doubles)
+    assert capsys.readouterr().out == "the answer: correct\n"
+
+
+def test_what_a_law_cannot_read_is_not_said_to_have_stopped(capsys):
+    check(lambda x: "six", doubles)
+    assert "not yet. With what it returned, the check stopped with " in capsys.readouterr().out

@@ -1,12 +1,22 @@
 """Wrong input is answered by an error that names the argument; valid input never yields NaN."""
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posemb_ref import Absolute, LearnedEncoding, attention
+from posemb_ref import (
+    Absolute,
+    LearnedEncoding,
+    abel_bound,
+    attention,
+    clip_distance,
+    deberta,
+    shaw_attention,
+    sinusoidal,
+)
 from posemb_ref.distance import distances, shift
 from posemb_ref.rotary.rope import LAYOUTS, Rotary, frequencies, rotate, rotation_matrix, tables
 from tests.wrong_input import (
@@ -44,6 +54,19 @@ REFUSED = [
     ("base", bad_base, lambda bad: rotation_matrix(1, 4, base=bad)),
     ("base", bad_base, lambda bad: Rotary(4, base=bad)),
     ("position", not_finite, lambda bad: rotation_matrix(bad, 4)),
+    ("base", st.just(5e-324), lambda bad: frequencies(200, base=bad)),
+    ("base", st.just(5e-324), lambda bad: rotation_matrix(3, 200, base=bad)),
+    ("base", st.just(5e-324), lambda bad: sinusoidal(torch.tensor([3]), 200, base=bad)),
+    ("base", st.just(1e-300), lambda bad: abel_bound(x, x, torch.tensor(1e300, dtype=torch.float64), base=bad)),
+    ("base", st.sampled_from([10**400, -(10**400)]), lambda bad: frequencies(4, base=bad)),
+    ("position", st.just(1e300), lambda bad: rotation_matrix(bad, 4, base=1e-300)),
+    ("positions", st.just(torch.full((3,), 1e300, dtype=torch.float64)), lambda bad: tables(bad, torch.full((2,), 1e300, dtype=torch.float64))),
+    ("q", bad_vectors | st.just(torch.ones(3, 2)), lambda bad: Rotary(4).on_query(bad, torch.arange(3))),
+    ("k", bad_vectors | st.just(torch.ones(3, 2)), lambda bad: Rotary(4).on_key(bad, torch.arange(3))),
+    ("positions", st.sampled_from([torch.arange(4), torch.arange(2), torch.ones(())]), lambda bad: Rotary(4).on_key(x, bad)),
+    ("positions", st.just(torch.ones(5, 3)), lambda bad: Rotary(4).on_query(torch.ones(5, 5, 3, 4), bad)),
+    ("positions", st.just(torch.ones(5, 3)), lambda bad: Absolute(lambda p: torch.ones(*p.shape, 4)).at_input(torch.ones(5, 5, 3, 4), bad)),
+    ("layout", st.just(np.array(["half", "half"])), lambda bad: Rotary(4, layout=bad)),
     ("layout", bad_layout, lambda bad: Rotary(4, layout=bad)),
     ("layout", bad_layout, lambda bad: rotate(x, cos, cos, layout=bad)),
     ("positions", bad_positions, lambda bad: tables(bad, torch.ones(2))),
@@ -65,6 +88,12 @@ REFUSED = [
     ("positions", st.sampled_from([torch.arange(1), torch.arange(4), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: Absolute(LearnedEncoding(9, 4)).at_input(x, bad)),
     ("query_positions", not_integers | st.just(torch.tensor(3)), lambda bad: distances(bad, torch.arange(3))),
     ("key_positions", not_integers | st.just(torch.tensor(3)), lambda bad: distances(torch.arange(3), bad)),
+    ("query_positions", st.just(torch.zeros(3, 2, dtype=torch.int64)), lambda bad: distances(bad, torch.zeros(2, 2, dtype=torch.int64))),
+    ("distance", st.just(torch.zeros(2, dtype=torch.uint64)), lambda bad: deberta.relative_index(bad, span=2)),
+    ("span", st.sampled_from([2**63, 2**64, 2**62 + 1]), lambda bad: deberta.relative_index(torch.arange(2), span=bad)),
+    ("high", st.sampled_from([2**63, 2**64]), lambda bad: clip_distance(torch.arange(2), 0, bad)),
+    ("key_table", st.sampled_from([-torch.inf, torch.nan]).map(lambda value: torch.full((3, 4), value)), lambda bad: shaw_attention(x, x, x, bad, torch.ones(3, 4), max_distance=1)),
+    ("value_table", st.sampled_from([-torch.inf, torch.nan]).map(lambda value: torch.full((3, 4), value)), lambda bad: shaw_attention(x, x, x, torch.ones(3, 4), bad, max_distance=1)),
     ("by_distance", bad_vectors, lambda bad: shift(bad)),
     ("by_distance", st.sampled_from([torch.ones(4, 3), torch.ones(0, 3)]), lambda bad: shift(bad)),
 ]  # fmt: skip

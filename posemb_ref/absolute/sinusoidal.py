@@ -49,7 +49,7 @@ def sinusoidal(
     TypeError
         If `positions` come in half precision, which cannot hold them, or an argument has the wrong type.
     ValueError
-        If `dim` is not positive and even, `base` not positive and finite, a position not finite, or the layout unknown.
+        If `dim` is not positive and even, `base` not positive and finite, an angle not finite, or the layout unknown.
 
     Examples
     --------
@@ -63,6 +63,8 @@ def sinusoidal(
     expect.floating_dtype("dtype", dtype)
     pair = torch.arange(dim // 2, dtype=torch.float64, device=positions.device)
     angles = positions.double()[..., None] * float(base) ** (-2 * pair / dim)
+    if base < 1:  # otherwise no angle exceeds its position
+        expect.all_finite("the angles of positions and base", angles)
     sin, cos = angles.sin(), angles.cos()
     vectors = torch.stack((sin, cos), dim=-1).flatten(-2) if layout == "interleaved" else torch.cat((sin, cos), dim=-1)
     return vectors.to(dtype)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding
+from posemb_ref.attention import Encoding, scaled
 from posemb_ref.distance import distances
 
 P2C = ("paper", "released")
@@ -54,8 +54,8 @@ def bucket(
     expect.integers("distance", distance)
     distance, middle = distance.long(), _middle(num_buckets, max_position)
     if middle is None:
-        return distance
-    size = distance.abs()
+        return distance.clone()
+    size = distance.clamp(min=-torch.iinfo(torch.int64).max).abs()  # int64 holds no |−2⁶³|
     # The released code's float32 operations in their order: checkpoints were trained with these roundings.
     last = torch.log(torch.tensor((max_position - 1) / middle, dtype=torch.float32, device=distance.device))
     steps = torch.ceil(torch.log(size.clamp(min=middle).float() / middle) / last * (middle - 1))
@@ -141,8 +141,9 @@ def disentangled_scores(
             )
         reversed_index = index.mT
     _expect_index("reversed_index", reversed_index, q, k, position_q)
-    terms = _position_terms(q, k, position_q, position_k, index, reversed_index)
-    return (q @ k.mT + terms) / math.sqrt(3 * q.shape[-1])
+    scale = 1 / math.sqrt(3 * q.shape[-1])
+    q, position_q = scaled(q, scale), scaled(position_q, scale)
+    return q @ k.mT + _position_terms(q, k, position_q, position_k, index, reversed_index)
 
 
 class DeBERTa(Encoding):
@@ -206,8 +207,8 @@ class DeBERTa(Encoding):
         q, k
             Queries `(..., query, dim)` and keys `(..., key, dim)`.
         query_positions, key_positions
-            Whole numbers `(query,)` and `(key,)`, in any order and with any gaps, or with leading axes that broadcast
-            to those of q.
+            Whole numbers `(query,)` and `(key,)`, in any order and with any gaps, or with all leading axes of q, of
+            which each may be 1.
 
         Returns
         -------
@@ -229,7 +230,8 @@ class DeBERTa(Encoding):
         distance = bucket(distance, num_buckets=self.num_buckets, max_position=self.max_position)
         index = relative_index(distance, span=self.span)
         reversed_index = index if self.p2c == "released" else relative_index(-distance, span=self.span)
-        return self.scale * _position_terms(q, k, position_q, position_k, index, reversed_index)
+        q, position_q = scaled(q, self.scale), scaled(position_q, self.scale)
+        return _position_terms(q, k, position_q, position_k, index, reversed_index)
 
 
 def _position_terms(
@@ -262,16 +264,16 @@ def _expect_vectors(q: Tensor, k: Tensor, position_q: Tensor, position_k: Tensor
         if value.dtype != q.dtype:
             raise TypeError(f"{name} must have the dtype of q, {q.dtype}, got {value.dtype}")
         if value.shape[-1] != q.shape[-1] or q.shape[-1] == 0:
-            raise ValueError(f"{name} must have as many columns as q, at least 1, got {_shapes(tensors)}")
+            raise ValueError(f"{name} must have as many columns as q, at least 1, got {expect.shapes(tensors)}")
     expect.same_device(**tensors)
     if q.shape[:-2] != k.shape[:-2]:
-        raise ValueError(f"k must have the leading axes of q, got {_shapes(tensors)}")
+        raise ValueError(f"k must have the leading axes of q, got {expect.shapes(tensors)}")
     rows = position_q.shape[-2]
     if rows == 0 or rows % 2:
-        raise ValueError(f"position_q must have 2·span rows, an even number, got {_shapes(tensors)}")
+        raise ValueError(f"position_q must have 2·span rows, an even number, got {expect.shapes(tensors)}")
     for name in ("position_q", "position_k"):
         if tensors[name].shape[-2] != rows:
-            raise ValueError(f"{name} must have as many rows as position_q, got {_shapes(tensors)}")
+            raise ValueError(f"{name} must have as many rows as position_q, got {expect.shapes(tensors)}")
         expect.broadcasts_to(f"{name} without its last two axes", tensors[name].shape[:-2], q.shape[:-2])
 
 
@@ -287,7 +289,3 @@ def _expect_index(name: str, index: Tensor, q: Tensor, k: Tensor, table: Tensor)
         raise IndexError(
             f"{name} must be from 0 to {table.shape[-2] - 1}, a row of the tables, got {outside[0].item()}"
         )
-
-
-def _shapes(tensors: dict[str, Tensor]) -> str:
-    return ", ".join(f"{name} {tuple(value.shape)}" for name, value in tensors.items())

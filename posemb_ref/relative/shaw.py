@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding
+from posemb_ref.attention import Encoding, scaled
 from posemb_ref.distance import distances
 
 
@@ -85,8 +85,8 @@ def shaw_attention(
     Raises
     ------
     TypeError, ValueError
-        If a tensor is not floating point, shapes, dtypes or devices do not match, or there are more queries than keys
-        under a causal mask.
+        If a tensor is not floating point, a table not finite, shapes, dtypes or devices do not match, or there are more
+        queries than keys under a causal mask.
     """
     expect.natural("max_distance", max_distance, least=0)
     for name, value in (("q", q), ("k", k)):
@@ -126,9 +126,8 @@ class _Tables(Encoding):
             raise ValueError(f"q must have {self.key_table.shape[-1]} columns, got shape {tuple(q.shape)}")
         row = self._row(query_positions, key_positions, (*q.shape[:-1], k.shape[-2]))
         # A query has one score for each row of the table, and only then one for each key.
-        by_distance = q @ self.key_table.to(q.dtype).mT
-        scale = 1 / math.sqrt(q.shape[-1]) if self.scale is None else self.scale
-        return scale * by_distance.gather(-1, row)
+        by_distance = scaled(q, self.scale) @ self.key_table.to(q.dtype).mT
+        return by_distance.gather(-1, row)
 
     def on_values(
         self,
@@ -197,6 +196,7 @@ class Shaw(_Tables):
 def _expect_table(name: str, table: Tensor, q: Tensor, rows: int) -> None:
     expect.floating(name, table)
     expect.same_device(q=q, **{name: table})
+    expect.all_finite(name, table)
     if table.dtype != q.dtype:
         raise TypeError(f"{name} must have the dtype of q, {q.dtype}, got {table.dtype}")
     if table.shape != (rows, q.shape[-1]):

@@ -143,8 +143,7 @@ class T5(Encoding):
 
 def _ranges(num_buckets: int, max_distance: int, bidirectional: bool) -> tuple[int, int]:
     """Return how many distances of one direction have a bucket each, and how many buckets that direction has."""
-    if not isinstance(bidirectional, bool):
-        raise TypeError(f"bidirectional must be a bool, got {bidirectional!r}")
+    expect.boolean("bidirectional", bidirectional)
     expect.natural("num_buckets", num_buckets, least=4 if bidirectional else 2)
     if bidirectional:
         expect.even("num_buckets", num_buckets)

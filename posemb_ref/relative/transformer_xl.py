@@ -6,7 +6,6 @@ r = W_R p̃, is a projection of a fixed vector of that distance, a sinusoid in t
 Source: Dai et al. (2019), "Transformer-XL: Attentive language models beyond a fixed-length context", section 3.3.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -14,7 +13,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding
+from posemb_ref.attention import Encoding, scaled
 from posemb_ref.distance import distances, shift
 
 
@@ -144,9 +143,8 @@ class TransformerXL(Encoding):
         # Each distance is encoded once: contiguous positions have queries + keys − 1 of them, not queries · keys.
         distinct, column = distance.unique(return_inverse=True)
         keys = self.distance_keys(distinct).to(q.dtype)
-        by_distance = asking @ keys.mT
-        scale = 1 / math.sqrt(q.shape[-1]) if self.scale is None else self.scale
-        return scale * by_distance.gather(-1, column.expand(*by_distance.shape[:-1], column.shape[-1]))
+        by_distance = scaled(asking, self.scale) @ keys.mT
+        return by_distance.gather(-1, column.expand(*by_distance.shape[:-1], column.shape[-1]))
 
     def _bias(self, name: str, q: Tensor) -> Tensor:
         expect.floating("q", q, min_rank=2)

@@ -44,7 +44,7 @@ def abel_bound(
     Raises
     ------
     TypeError, ValueError
-        If q and k are not floating-point tensors of one shape with an even last axis, or a distance is not finite.
+        If q and k are not floating-point tensors of one shape with an even last axis, or an angle is not finite.
     """
     _expect_vectors(q, k)
     expect.exact("distance", distance)
@@ -53,6 +53,7 @@ def abel_bound(
     h = _pairs(q) * _pairs(k).conj()
     steps = pad(h, (0, 1)).diff(dim=-1).abs().amax(-1)
     angles = distance.double()[..., None] * frequencies(q.shape[-1], base=base).to(q.device)
+    expect.all_finite("the angles of distance and base", angles)
     sums = torch.polar(torch.ones_like(angles), angles).cumsum(-1).abs().sum(-1)
     return steps.reshape(steps.shape + (1,) * sums.ndim) * sums
 

@@ -7,6 +7,7 @@ key projections, head by head.
 Source: Su et al. (2021), section 3.4.2 (interleaved); Black et al. (2022), section 2.1 (half).
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -67,10 +68,10 @@ def to_interleaved(
 def _reorder(weight: Tensor, num_heads: int, rotary_dim: int | None, *, pairs_first: bool) -> Tensor:
     """Read the turning rows of each head as a table of pairs by members, or members by pairs, and transpose it."""
     width = _expect_heads(weight, num_heads, rotary_dim)
-    reordered = weight.unflatten(0, (num_heads, -1)).clone()
+    heads = weight.unflatten(0, (num_heads, -1))
     table = (-1, 2) if pairs_first else (2, -1)
-    reordered[:, :width] = reordered[:, :width].unflatten(1, table).transpose(1, 2).flatten(1, 2)
-    return reordered.flatten(0, 1)
+    turning = heads[:, :width].unflatten(1, table).transpose(1, 2).flatten(1, 2)
+    return torch.cat((turning, heads[:, width:]), dim=1).flatten(0, 1)
 
 
 def _expect_heads(weight: Tensor, num_heads: int, rotary_dim: int | None) -> int:

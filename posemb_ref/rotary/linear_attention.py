@@ -43,24 +43,29 @@ def linear_attention(
     Returns
     -------
     Tensor
-        `(..., query, value)`, of the dtype of v. Half-precision input is summed in float32 and rounded once.
+        `(..., query, value)`, of the dtype of v. Half-precision input is summed in float32 and rounded once;
+        what the type cannot hold, since the weights may be large, becomes infinite.
 
     Raises
     ------
     TypeError, ValueError
-        If a tensor is not floating point, shapes or dtypes do not match, or every feature of a query underflows, so
-        that there is nothing to divide by.
+        If a tensor is not floating point, shapes or dtypes do not match, a sum overflows, or every feature of a query
+        underflows, so that there is nothing to divide by.
     """
+    expect.boolean("causal", causal)
     _expect_rows(q, k, v, equal=causal or rotation is not None)
     work = torch.promote_types(v.dtype, torch.float32)
     queries, keys, values = _features(q.to(work)), _features(k.to(work)), v.to(work)
     total = keys.cumsum(-2) if causal else keys.sum(-2, keepdim=True)
     denominator = (queries * total).sum(-1, keepdim=True)
+    expect.all_finite("the sum over q and k", denominator)
     if not (denominator > 0).all():
         raise ValueError("q and k must leave every query something to divide by, got features that underflow to 0")
     if rotation is not None:
+        _expect_pair(rotation)
         queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
     numerator = _causal_sum(queries, keys, values) if causal else queries @ (keys.mT @ values)
+    expect.all_finite("the sum over q, k and v", numerator)
     return (numerator / denominator).to(v.dtype)
 
 
@@ -68,14 +73,19 @@ def _causal_sum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return Σ_{n ≤ m} (q_m⊤k_n) v_n: in a chunk of rows by its scores, from earlier chunks by their summed state."""
     rows = q.shape[-2]
     q, k, v = (pad(x, (0, 0, 0, -rows % CHUNK)).unflatten(-2, (-1, CHUNK)) for x in (q, k, v))
-    state = k.mT @ v
-    earlier = state.cumsum(-3) - state
+    # The sum of what came before, and not of all less the last: a large future would wipe out the past's digits.
+    earlier = pad((k.mT @ v)[..., :-1, :, :], (0, 0, 0, 0, 1, 0)).cumsum(-3)
     return (q @ earlier + (q @ k.mT).tril() @ v).flatten(-3, -2)[..., :rows, :]
 
 
 def _features(x: Tensor) -> Tensor:
     """φ(x) = elu(x) + 1, without the cancellation of adding 1 to what is nearly −1."""
     return torch.where(x > 0, x + 1, x.clamp(max=0).exp())
+
+
+def _expect_pair(rotation: object) -> None:
+    if not isinstance(rotation, tuple | list) or len(rotation) != 2:
+        raise TypeError(f"rotation must be the pair (cos, sin), got {type(rotation).__name__}")
 
 
 def _expect_rows(q: Tensor, k: Tensor, v: Tensor, *, equal: bool) -> None:

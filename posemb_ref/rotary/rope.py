@@ -35,12 +35,15 @@ def frequencies(dim: int, *, base: float = 10000.0) -> Float64[Tensor, " pairs"]
     Raises
     ------
     TypeError, ValueError
-        If `dim` is not a positive even int or `base` not a positive finite number.
+        If `dim` is not a positive even int or `base` not a positive finite number, or a frequency is not finite.
     """
     expect.even("dim", dim)
     expect.positive("base", base)
     pair = torch.arange(dim // 2, dtype=torch.float64)
-    return float(base) ** (-2 * pair / dim)
+    theta = float(base) ** (-2 * pair / dim)
+    if base < 1:  # otherwise no frequency exceeds 1
+        expect.all_finite("the frequencies of base", theta)
+    return theta
 
 
 def tables(
@@ -80,6 +83,8 @@ def tables(
     expect.all_finite("positions", positions)
     expect.all_finite("frequencies", frequencies)
     angles = positions.double()[..., None] * frequencies.double().to(positions.device)
+    if (frequencies.abs() > 1).any():  # otherwise no angle exceeds its position
+        expect.all_finite("the angles of positions and frequencies", angles)
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
@@ -100,7 +105,8 @@ def rotate(
         Tables `(..., seq, pairs)`, one row per row of x; they broadcast over its leading axes.
     layout
         "interleaved": pair i is dimensions 2i and 2i + 1 (the paper, GPT-J).
-        "half": pair i is dimensions i and i + pairs (GPT-NeoX, Llama).
+        "half": pair i is dimensions i and i + pairs (GPT-NeoX; Llama in `transformers`, while Meta's own code is
+        interleaved).
 
     Returns
     -------
@@ -156,10 +162,11 @@ def rotation_matrix(position: int | float, dim: int, *, base: float = 10000.0) -
     Raises
     ------
     TypeError, ValueError
-        If `position` is not a finite number, or as in `frequencies`.
+        If `position` or an angle is not a finite number, or as in `frequencies`.
     """
     expect.finite("position", position)
-    angles = position * frequencies(dim, base=base)
+    angles = float(position) * frequencies(dim, base=base)
+    expect.all_finite("the angles of position and base", angles)
     cos, sin = angles.cos(), angles.sin()
     blocks = torch.stack((cos, -sin, sin, cos), dim=-1).unflatten(-1, (2, 2))
     return torch.block_diag(*blocks)
@@ -179,23 +186,35 @@ class Rotary(Encoding):
     def __init__(self, dim: int, *, base: float = 10000.0, layout: str = "interleaved") -> None:
         super().__init__()
         expect.choice("layout", layout, LAYOUTS)
-        # A plain attribute: a registered buffer would be rounded by `.to(torch.bfloat16)`.
-        self.frequencies = frequencies(dim, base=base)
-        self.layout = layout
+        # A plain attribute: a registered buffer would be rounded by `.to(torch.bfloat16)`. And real numbers, even in a
+        # model that is made on the meta device: no checkpoint brings them later.
+        with torch.device("cpu"):
+            self.frequencies = frequencies(dim, base=base)
+        self.base, self.layout = base, layout
+
+    def extra_repr(self) -> str:
+        """Show what the state dict does not hold."""
+        return f"{2 * len(self.frequencies)}, base={self.base}, layout={self.layout!r}"
 
     def on_query(
         self, q: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
     ) -> Float[Tensor, "*batch seq dim"]:
         """Return R_m q."""
-        dtype = torch.promote_types(q.dtype, torch.float32)
-        cos, sin = tables(positions, self.frequencies, dtype=dtype)
-        return rotate(q, cos, sin, layout=self.layout)
+        return self._turn("q", q, positions)
 
     def on_key(
         self, k: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
     ) -> Float[Tensor, "*batch seq dim"]:
         """Return R_n k: the same map as for queries."""
-        return self.on_query(k, positions)
+        return self._turn("k", k, positions)
+
+    def _turn(self, name: str, x: Tensor, positions: Tensor) -> Tensor:
+        expect.floating(name, x, min_rank=2)
+        if x.shape[-1] < 2 * len(self.frequencies):
+            raise ValueError(f"{name} must have {2 * len(self.frequencies)} columns, got shape {tuple(x.shape)}")
+        expect.per_row("positions", positions, x.shape[:-1])
+        cos, sin = tables(positions, self.frequencies, dtype=torch.promote_types(x.dtype, torch.float32))
+        return rotate(x, cos, sin, layout=self.layout)
 
 
 def _expect_rotate(x: Tensor, cos: Tensor, sin: Tensor, layout: str) -> None:

@@ -119,3 +119,85 @@ def test_rowwise_lifts_a_function_of_one_vector():
 def test_the_identity_obeys_every_law_of_transformations():
     for law in (laws.identity_at_zero, laws.norm_preservation, laws.composition, laws.linearity, laws.locality):
         assert law(keep, dim=DIM) is None
+
+
+def in_place(x, positions):
+    return x.mul_(positions[:, None] + 1)
+
+
+@pytest.mark.parametrize(
+    "law", [laws.identity_at_zero, laws.norm_preservation, laws.composition, laws.linearity, laws.locality]
+)
+def test_a_law_sees_what_is_done_in_place(law):
+    assert law(in_place if law is not laws.identity_at_zero else lambda x, p: x.add_(1), dim=DIM) is not None
+
+
+def test_what_changes_its_input_is_refused_and_told_so():
+    def doubled(x):
+        x *= 2
+        return x / 2
+
+    case = np.ones(2)
+    broken = laws.agreement(doubled, reference=lambda x: x, cases=[(case,)])
+    assert str(broken) == (
+        "agreement (input) fails since argument 1 was changed in place in entry (0,): expected 1, found 2"
+    )
+    assert case.tolist() == [1, 1]
+    broken = laws.norm_preservation(laws.rowwise(lambda row, position: doubled(row)), dim=DIM)
+    assert str(broken).startswith("norm preservation (input) fails since argument 1 was changed in place")
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("-inf")])
+def test_an_input_left_as_it_is_may_hold_what_no_number_equals(nothing):
+    cases = [(torch.tensor([1.0, nothing]),)]
+    assert laws.agreement(lambda x: x[0], reference=lambda x: x[0], cases=cases) is None
+
+
+@pytest.mark.parametrize(
+    ("law", "answer"),
+    [
+        (laws.shift_invariance, lambda q, k, m, n: torch.zeros(1)),
+        (laws.toeplitz, lambda q, k, m, n: torch.zeros(2, 2)),
+        (laws.boundedness, lambda q, k, m, n: torch.zeros(())),
+        (laws.norm_preservation, lambda x, positions: x.norm(dim=-1)),
+        (laws.linearity, lambda x, positions: x.sum(0)),
+        (laws.locality, lambda x, positions: x[:, 0]),
+        (laws.causality, lambda x: x[:0]),
+        (laws.cached_equals_uncached, lambda x, y, m, n: y),
+        (laws.permutation_equivariance, lambda x: torch.zeros(10)),
+    ],
+)
+def test_a_law_looks_at_the_shape_of_what_comes_back(law, answer):
+    broken = law(answer, dim=DIM)
+    assert str(broken).split(" fails for inputs of shape ")[0].endswith(" (shape)")
+
+
+def test_minus_infinity_is_minus_infinity_and_nothing_else():
+    def masked(*rows):
+        return lambda: torch.tensor(rows)
+
+    hidden = masked(0.0, -torch.inf)
+    assert laws.agreement(hidden, reference=hidden, cases=[()]) is None
+    for other in (masked(0.0, 1.0), masked(0.0, torch.inf), masked(0.0, torch.nan)):
+        assert laws.agreement(other, reference=hidden, cases=[()]) is not None
+    nan = masked(torch.nan)
+    assert laws.agreement(nan, reference=nan, cases=[()]) is not None
+
+
+def test_bfloat16_and_booleans_can_be_compared():
+    third = torch.tensor([1 / 3])
+    broken = laws.agreement(lambda: third.bfloat16(), reference=lambda: third, cases=[()])
+    assert str(broken) == "agreement fails for the input () in entry (0,): expected 0.333333, found 0.333984"
+    assert laws.agreement(lambda: True, reference=lambda: True, cases=[()]) is None
+    assert laws.agreement(lambda: True, reference=lambda: False, cases=[()]) is not None
+
+
+def test_agreement_needs_a_case():
+    with pytest.raises(ValueError, match="^cases must hold one case or more"):
+        laws.agreement(abs, reference=abs, cases=[])
+
+
+def test_the_message_of_boundedness_has_the_scale():
+    assert "below 0.5 ‖q‖ ‖k‖:" in str(laws.boundedness(laws.scores_of(stretch), dim=DIM, scale=0.5)).replace(
+        " in entry", ": in entry"
+    )

@@ -382,6 +382,18 @@ def test_a_vector_has_at_least_one_number_but_there_may_be_no_query(untyped):
         disentangled_scores(torch.ones(3, 0), torch.ones(3, 0), *torch.ones(2, 2, 0), torch.zeros(3, 3).long())
 
 
+def test_without_buckets_the_distance_is_returned_as_a_new_tensor():
+    distance = torch.arange(3)
+    bucket(distance, num_buckets=None, max_position=None).add_(1)
+    assert distance.tolist() == [0, 1, 2]
+
+
+def test_the_least_int64_has_the_bucket_of_a_far_distance():
+    least = torch.tensor([-(2**63), 1 - 2**63])
+    first, second = bucket(least, num_buckets=8, max_position=64).tolist()
+    assert first == second < -7
+
+
 # For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
 PLANTED = [
     ("row", "n − m", ("m - n", "n - m"), "agreement fails"),

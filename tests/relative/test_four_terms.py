@@ -79,7 +79,7 @@ PLANTED = [
     ("untied", "one vector for both", ("np.stack([ones, slope * positions], axis=1)", "np.stack([-slope * positions, ones], axis=1)"), "agreement fails"),
     ("untied", "slope twice", ("[ones, slope", "[ones, slope**2"), "agreement fails"),
     ("untied", "slope forgotten", ("-slope * positions", "-positions"), "agreement fails"),
-    ("untied", "transposed", ("axis=1)", "axis=0)"), "It stopped with AssertionError: two entries"),
+    ("untied", "transposed", ("axis=1)", "axis=0)"), "the check stopped with AssertionError: two entries"),
     ("liked", "positions alone left in", (" - pp", ""), "agreement fails"),
     ("liked", "the query probed", ("score(nothing, word, m, n)", "score(word, nothing, m, n)"), "agreement fails"),
     ("liked", "both probed", ("score(nothing, word, m, n)", "score(word, word, m, n)"), "agreement fails"),

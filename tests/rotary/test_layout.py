@@ -81,6 +81,16 @@ def test_a_converted_model_gives_the_same_scores_in_the_other_layout(evidence, k
     assert min((one - before).abs().max(), (none - before).abs().max()) > 1
 
 
+@pytest.mark.parametrize("width", [2, 4])
+@pytest.mark.parametrize("convert", [to_half, to_interleaved])
+def test_one_head_may_turn_two_dimensions_of_its_own(convert, width):
+    weight = weights(4, 3)
+    found = convert(weight, 1, rotary_dim=width)
+    order = {2: [0, 1, 2, 3], 4: [0, 2, 1, 3]}[width]
+    assert torch.equal(found, weight[order])
+    assert found.data_ptr() != weight.data_ptr()
+
+
 weight = torch.ones(24, 5)
 REFUSED = [
     (argument, values, functools.partial(call, convert))

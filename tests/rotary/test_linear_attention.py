@@ -143,6 +143,17 @@ def test_the_largest_tensor_grows_as_the_length():
         assert largest(512, causal) == 2 * largest(256, causal)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_however_large_the_future_is_nothing_of_it_reaches_the_past(turned):
+    q, k, v = rows(300, DIM), rows(300, DIM, seed=1), rows(300, 4, seed=2)
+    turn = rotation(range(300)) if turned else None
+    before = linear_attention(q, k, v, rotation=turn, causal=True)
+    for row in (64, 70, 130, 299):
+        later = k.clone()
+        later[row:] *= 1e18
+        assert torch.equal(linear_attention(q, later, v, rotation=turn, causal=True)[:row], before[:row])
+
+
 good = torch.ones(3, DIM)
 turn = rotation(range(3), torch.float32)
 REFUSED = [
@@ -154,6 +165,9 @@ REFUSED = [
     ("v", st.just(good * torch.nan), lambda bad: linear_attention(good, good, bad)),
     ("v", st.sampled_from([good.double(), torch.ones(4, 2), torch.ones(0, 2)]), lambda bad: linear_attention(good, good, bad)),
     ("k", st.sampled_from([torch.ones(3, 4), torch.ones(2, 3, DIM)]), lambda bad: linear_attention(good, bad, good)),
+    ("q and k", st.just(good * 1e19), lambda bad: linear_attention(bad, bad, good)),
+    ("q, k and v", st.just(good * 1e30), lambda bad: linear_attention(good, good * 1e10, bad)),
+    ("rotation", st.sampled_from([3, (), (turn[0],), torch.ones(2, 3, 3), turn * 2]), lambda bad: linear_attention(good, good, good, rotation=bad)),
     ("rows", st.just(torch.ones(4, DIM)), lambda bad: linear_attention(good, bad, bad, causal=True)),
     ("rows", st.just(torch.ones(4, DIM)), lambda bad: linear_attention(good, bad, bad, rotation=turn)),
     ("cos", st.sampled_from([(torch.ones(2, 3), torch.ones(2, 3)), (torch.ones(3, 4), torch.ones(3, 4)), (1, 2)]), lambda bad: linear_attention(good, good, good, rotation=bad)),

@@ -249,6 +249,14 @@ def test_vmap_over_x_and_over_x_with_its_tables(evidence, layout):
     evidence("rotary.rope.rotate", "law", "under vmap")
 
 
+def test_vmap_over_positions():
+    positions, theta = at(np.arange(15).reshape(3, 5)), frequencies(8)
+    for found, expected in zip(
+        torch.vmap(lambda positions: tables(positions, theta))(positions), tables(positions, theta), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
 def test_rotary_in_bfloat16_keeps_its_frequencies():
     encoding = Rotary(64, base=500000.0).to(torch.bfloat16)
     assert encoding.frequencies.dtype == torch.float64
@@ -263,6 +271,18 @@ def test_the_result_stays_on_the_device_of_its_input():
     x = vectors(3, 8)
     assert Rotary(8).on_query(x, at([0, 1, 2])).device == x.device
     assert tables(at([1]), frequencies(8))[0].device == x.device
+
+
+def test_rotary_made_on_meta_has_its_frequencies_once_its_model_is_loaded():
+    with torch.device("meta"):
+        model = torch.nn.ModuleList([Rotary(8, base=100.0), torch.nn.Linear(2, 2)])
+    model = model.to_empty(device="cpu")
+    x = vectors(3, 8)
+    assert torch.equal(model[0].on_query(x, at(range(3))), Rotary(8, base=100.0).on_query(x, at(range(3))))
+
+
+def test_rotary_shows_its_base_and_layout():
+    assert repr(Rotary(8, base=5e5, layout="half")) == "Rotary(8, base=500000.0, layout='half')"
 
 
 # For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
