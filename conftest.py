@@ -34,7 +34,7 @@ def pytest_configure(config):
         config.pluginmanager.register(Verification(config), "verification")
     if os.environ.get("POSEMB_DEVICE", "cpu") == "cpu":
         return
-    from posemb_ref.device import lesson_device
+    from posemb_ref.lesson.device import lesson_device
 
     try:
         lesson_device()

@@ -7,8 +7,7 @@ here; names that several methods share, such as `bucket` and `scores`, belong to
 from posemb_ref import distance, laws
 from posemb_ref.absolute.learned import LearnedEncoding
 from posemb_ref.absolute.sinusoidal import sinusoidal
-from posemb_ref.attention import Absolute, Encoding, attention
-from posemb_ref.encodings import encodings
+from posemb_ref.attention import Absolute, Encoding
 from posemb_ref.relative import deberta, shaw, t5, transformer_xl
 from posemb_ref.relative.deberta import DeBERTa, disentangled_scores
 from posemb_ref.relative.shaw import Shaw, clip_distance, shaw_attention
@@ -30,13 +29,11 @@ __all__ = [
     "Shaw",
     "TransformerXL",
     "abel_bound",
-    "attention",
     "clip_distance",
     "deberta",
     "decay",
     "disentangled_scores",
     "distance",
-    "encodings",
     "frequencies",
     "laws",
     "layout",

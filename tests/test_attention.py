@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from posemb_ref import Encoding, attention, disentangled_scores, encodings, laws, linear_attention
+from posemb_ref import Encoding, disentangled_scores, laws, linear_attention
+from posemb_ref.attention import attention
+from posemb_ref.encodings import encodings
 
 
 def numpy_attention(q, k, v, bias=0.0, causal=False, scale=None):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from posemb_ref.device import lesson_device
+from posemb_ref.lesson.device import lesson_device
 
 
 def test_the_processor_unless_told_otherwise(monkeypatch):

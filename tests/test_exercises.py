@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from posemb_ref import laws
-from posemb_ref.exercises import check
+from posemb_ref.lesson.exercises import check
 
 
 def doubles(attempt):

@@ -6,9 +6,10 @@ from itertools import combinations
 import pytest
 import torch
 
-from posemb_ref import attention, expect
+from posemb_ref import expect
 from posemb_ref.absolute.learned import LearnedEncoding
 from posemb_ref.absolute.sinusoidal import sinusoidal
+from posemb_ref.attention import attention
 from posemb_ref.distance import distances, shift
 from posemb_ref.relative import deberta, t5, transformer_xl
 from posemb_ref.relative.shaw import Shaw, clip_distance, shaw_attention

@@ -11,12 +11,12 @@ from posemb_ref import (
     Absolute,
     LearnedEncoding,
     abel_bound,
-    attention,
     clip_distance,
     deberta,
     shaw_attention,
     sinusoidal,
 )
+from posemb_ref.attention import attention
 from posemb_ref.distance import distances, shift
 from posemb_ref.rotary.rope import LAYOUTS, Rotary, frequencies, rotate, rotation_matrix, tables
 from tests.wrong_input import (

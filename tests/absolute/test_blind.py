@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from posemb_ref import Encoding, attention, laws
-from posemb_ref.device import lesson_device
+from posemb_ref import laws
+from posemb_ref.attention import Encoding, attention
+from posemb_ref.lesson.device import lesson_device
 
 DEVICE, DIM = lesson_device(), 6
 SEEDS = range(5)

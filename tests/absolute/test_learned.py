@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posemb_ref import Absolute, laws
 from posemb_ref.absolute.learned import LearnedEncoding
-from posemb_ref.device import lesson_device
+from posemb_ref.lesson.device import lesson_device
 from tests.wrong_input import bad_count, not_integers, quick, trials
 
 DEVICE = lesson_device()

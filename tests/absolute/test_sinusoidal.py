@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from posemb_ref import laws
 from posemb_ref.absolute.sinusoidal import LAYOUTS, sinusoidal
 from posemb_ref.attention import Absolute
-from posemb_ref.device import lesson_device
+from posemb_ref.lesson.device import lesson_device
 from tests.wrong_input import bad_base, bad_dim, bad_positions, not_one_of, trials
 
 BASES = (10000.0, 500000.0, 100.0, 0.5)

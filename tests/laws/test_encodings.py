@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from posemb_ref import laws
-from posemb_ref.device import lesson_device
 from posemb_ref.encodings import encodings
+from posemb_ref.lesson.device import lesson_device
 from posemb_ref.rotary.rope import LAYOUTS, Rotary
 
 DIM = 12  # of the vectors; a rotary encoding may turn fewer

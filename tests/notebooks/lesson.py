@@ -12,6 +12,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 
 LESSONS = Path(__file__).parents[2] / "lessons"
+# A displayed formula, or the label of a theorem.
+STATEMENT = re.compile(r"^\$\$\n(.*?)\n\$\$|^:+\{prf:(?!proof).*?\n:label: (\S+)", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -28,31 +30,29 @@ class Lesson:
     def __init__(self, name):
         path = LESSONS / f"{name}.ipynb"
         self.folder = path.parent
-        self.cells, self.stubs, self.solutions = [], {}, {}
+        self.code, self.stubs, self.solutions, self.statements = [], {}, {}, []
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
             if cell["cell_type"] == "code":
-                body = ast.parse(re.sub(r"^%.*$", "", source, flags=re.MULTILINE)).body
-                stub = _function(body) if "exercise" in cell["metadata"].get("tags", []) else None
-                self.cells.append((stub, body))
-                if stub:
-                    self.stubs[stub] = body
-            elif "{solution}" in source:
+                if "exercise" in cell["metadata"].get("tags", []):
+                    self.stubs[_function(_parse(source))] = len(self.code)
+                self.code.append(source)
+                continue
+            self.statements += [" ".join((tex or label).split()) for tex, label in STATEMENT.findall(source)]
+            if "{solution}" in source:
                 for block in BLOCK.findall(source):
                     self.solutions[_function(ast.parse(block).body)] = block
         self.exercises = tuple(self.stubs)
 
     @functools.cached_property
     def names(self):
-        """Run the lesson: the names that each exercise's cell finds defined, by exercise."""
+        """Run the lesson: the names that each of its cells finds defined."""
         matplotlib.use("agg")  # in this process only: a notebook's kernel must not inherit it
-        names, found = {"__name__": "__main__"}, {}
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(self.folder):  # as Jupyter does
-            for stub, body in self.cells:
-                if stub:
-                    found[stub] = dict(names)
-                _run(body, names)
-        plt.close("all")
+        names, found = {"__name__": "__main__"}, []
+        with self._as_in_jupyter():
+            for source in self.code:
+                found.append(dict(names))
+                _run(_parse(source), names)
         return found
 
     def solution(self, exercise):
@@ -61,7 +61,8 @@ class Lesson:
 
     def verdict(self, exercise, source=None):
         """Return what the exercise's cell prints with `source` in the place of its stub (None: the stub itself)."""
-        stub = self.stubs[exercise]
+        cell = self.stubs[exercise]
+        stub = _parse(self.code[cell])
         if source is None:
             body = stub
         else:
@@ -69,7 +70,7 @@ class Lesson:
             body = [node for old in stub for node in (answer if _defines(old, exercise) else [old])]
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            _run(body, dict(self.names[exercise]))
+            _run(body, dict(self.names[cell]))
         return printed.getvalue().strip()
 
     def planted(self, exercise, old, new):
@@ -77,6 +78,28 @@ class Lesson:
         source = self.solution(exercise)
         assert old in source, f"{old!r} is not in the solution of {exercise}"
         return self.verdict(exercise, source.replace(old, new))
+
+    def cell_with(self, passage):
+        """Return the index of the one cell that has a passage of code once."""
+        found = [index for index, source in enumerate(self.code) if passage in source]
+        assert len(found) == 1, f"{passage!r} stands in {len(found)} cells"
+        assert self.code[found[0]].count(passage) == 1, f"{passage!r} stands more than once in its cell"
+        return found[0]
+
+    def altered(self, old, new):
+        """Run the cell that has `old` with `new` in its place, and do not catch what it raises."""
+        cell = self.cell_with(old)
+        names = self.names[cell]
+        with self._as_in_jupyter():
+            _run(_parse(self.code[cell].replace(old, new)), dict(names))
+
+    @contextlib.contextmanager
+    def _as_in_jupyter(self):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(self.folder):
+            try:
+                yield
+            finally:
+                plt.close("all")
 
 
 def _defines(node, name):
@@ -93,6 +116,10 @@ def _function(body):
     ):
         return last.value.args[0].id
     return [node.name for node in body if isinstance(node, ast.FunctionDef)][-1]
+
+
+def _parse(source):
+    return ast.parse(re.sub(r"^%.*$", "", source, flags=re.MULTILINE)).body
 
 
 def _run(body, names):

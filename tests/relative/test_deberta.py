@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies as st
 
 from posemb_ref import laws
-from posemb_ref.device import lesson_device
+from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.deberta import P2C, DeBERTa, bucket, disentangled_scores, relative_index
 from tests.wrong_input import bad_count, bad_vectors, not_integers, not_one_of, trials
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from posemb_ref import attention, laws
-from posemb_ref.device import lesson_device
+from posemb_ref import laws
+from posemb_ref.attention import attention
+from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.shaw import Shaw, clip_distance, shaw_attention
 from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, quick, trials
 

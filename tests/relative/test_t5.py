@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from posemb_ref import laws
-from posemb_ref.device import lesson_device
+from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.t5 import T5, bucket
 from tests.wrong_input import bad_count, bad_vectors, not_integers, trials
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies as st
 
 from posemb_ref import laws
-from posemb_ref.device import lesson_device
+from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.transformer_xl import TransformerXL, scores
 from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, trials
 

@@ -13,7 +13,7 @@ import pytest
 import sympy
 import torch
 
-from posemb_ref.device import lesson_device
+from posemb_ref.lesson.device import lesson_device
 from posemb_ref.rotary.rope import Rotary, frequencies, rotate, rotation_matrix, tables
 
 BASES = (10000.0, 500000.0, 100.0, 0.5)

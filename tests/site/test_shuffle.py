@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from posemb_ref import attention
 from posemb_ref.absolute.sinusoidal import sinusoidal
+from posemb_ref.attention import attention
 from tests.site.figures import NARROW, QUIET, centre
 
 FIGURE = "shuffle"
