@@ -55,14 +55,17 @@ class Lesson:
                 _run(_parse(source), names)
         return found
 
+    def before(self, exercise):
+        """Return the names that an exercise finds defined."""
+        return dict(self.names[self.stubs[exercise]])
+
     def solution(self, exercise):
         """Return the source of the solution that the lesson gives."""
         return self.solutions[exercise]
 
     def verdict(self, exercise, source=None):
         """Return what the exercise's cell prints with `source` in the place of its stub (None: the stub itself)."""
-        cell = self.stubs[exercise]
-        stub = _parse(self.code[cell])
+        stub = _parse(self.code[self.stubs[exercise]])
         if source is None:
             body = stub
         else:
@@ -70,7 +73,7 @@ class Lesson:
             body = [node for old in stub for node in (answer if _defines(old, exercise) else [old])]
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            _run(body, dict(self.names[cell]))
+            _run(body, self.before(exercise))
         return printed.getvalue().strip()
 
     def planted(self, exercise, old, new):

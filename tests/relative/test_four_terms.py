@@ -9,7 +9,7 @@ LESSON = Lesson("relative/four_terms")
 
 
 def lesson(name):
-    return LESSON.names["visible"][name]
+    return LESSON.before("visible")[name]
 
 
 # What each part of a method's score may depend on, read from its formula: cc, cp, pc, pp
@@ -48,7 +48,7 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_changed_method_has_a_changed_row(name):
     make, (column,), expected = MUTANTS[name]
-    assert lesson("row")(make(LESSON.names["visible"]))[column] == expected
+    assert lesson("row")(make(LESSON.before("visible")))[column] == expected
 
 
 def test_the_parts_of_an_added_code_are_the_four_terms_and_sum_to_the_score():

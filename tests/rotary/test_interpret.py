@@ -7,7 +7,7 @@ from tests.notebooks.lesson import Lesson
 
 def test_the_solution_names_the_favourite_of_any_pair():
     """The distances of the exercise determine h well enough to tell the highest score far from them."""
-    names = dict(Lesson("rotary/interpret").names["favourite"])
+    names = Lesson("rotary/interpret").before("favourite")
     exec(Lesson("rotary/interpret").solution("favourite"), names)
     rng, theta, waves = np.random.default_rng(0), names["theta"], names["waves_at"]
     seen = waves(np.arange(128), theta)
