@@ -1,7 +1,8 @@
 """Softmax attention, and the three doors through which a position can reach it.
 
-A position enters at the input (`x + p`), on queries and keys (a transformation), or on the scores (added terms).
-An encoding is an `Encoding` that overrides the doors it uses; everything else is this one attention.
+Before the doors stands a question, where does a token stand? (`place`). A position then enters at the input (`x + p`),
+on queries and keys (a transformation), or on the scores (added terms). Behind the doors there is one road, `scores`. An
+encoding is an `Encoding` that overrides what it uses; everything else is this one attention.
 
 Source: Vaswani et al. (2017), "Attention is all you need", eq. (1).
 """
@@ -15,16 +16,24 @@ from torch import Tensor, nn
 
 from posemb_ref import expect
 
+Tokens = Float[Tensor, "*batch seq dim"]  # before or after they are projected; leading axes are batch and heads
+Queries = Float[Tensor, "*batch query dim"]
+Keys = Float[Tensor, "*batch key dim"]
+Values = Float[Tensor, "*batch key value"]
+Scores = Float[Tensor, "*batch query key"]  # before the softmax, or weights after it
+Output = Float[Tensor, "*batch query value"]
+Positions = Real[Tensor, "..."]  # (..., seq), or (..., seq, axes) where a position has several coordinates
+
 
 def attention(
-    q: Float[Tensor, "*batch query dim"],
-    k: Float[Tensor, "*batch key dim"],
-    v: Float[Tensor, "*batch key value"],
+    q: Queries,
+    k: Keys,
+    v: Values,
     *,
     bias: Float[Tensor, "..."] | None = None,
     causal: bool = False,
     scale: float | None = None,
-) -> Float[Tensor, "*batch query value"]:
+) -> Output:
     """Return softmax(scale · q k⊤ + bias) v.
 
     Parameters
@@ -45,23 +54,17 @@ def attention(
         or the bias is of a wider type than q, holds NaN or inf, or leaves a query with no key to look at.
     """
     expect.attention(q, k, v)
-    weights = _weights(q, k, bias, causal, scale)
-    if bias is not None and not (bias < math.inf).all():  # False for NaN as well
+    weights = attention_weights(attention_scores(q, k, bias=bias, scale=scale), causal=causal)
+    if bias is not None and expect.readable(bias) and not (bias < math.inf).all():  # False for NaN as well
         raise ValueError("bias must hold numbers or -inf, got NaN or inf")
     return weights @ v
 
 
-def _weights(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, scale: float | None) -> Tensor:
-    expect.boolean("causal", causal)
-    scores = _scores(q, k, bias, scale)
-    if causal:
-        scores = scores.masked_fill(_future(q.shape[-2], k.shape[-2], q.device), -math.inf)
-    if bias is not None and scores.isneginf().all(-1).any():
-        raise ValueError("bias must leave every query at least one key, got a row of -inf")
-    return scores.softmax(-1)
-
-
-def _scores(q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
+def attention_scores(
+    q: Queries, k: Keys, *, bias: Float[Tensor, "..."] | None = None, scale: float | None = None
+) -> Scores:
+    """Return scale · q k⊤ + bias: arguments and errors as in `attention`."""
+    expect.attention(q, k)
     scores = scaled(q, scale) @ k.mT
     if bias is None:
         return scores
@@ -73,7 +76,18 @@ def _scores(q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None) -> T
     return scores + bias
 
 
-def scaled(q: Float[Tensor, "*batch query dim"], scale: float | None) -> Float[Tensor, "*batch query dim"]:
+def attention_weights(scores: Scores, *, causal: bool = False) -> Scores:
+    """Return the softmax of the scores over the keys; `causal` as in `attention`."""
+    expect.floating("scores", scores, min_rank=2)
+    expect.boolean("causal", causal)
+    if causal:
+        scores = scores.masked_fill(_future(*scores.shape[-2:], scores.device), -math.inf)
+    if expect.readable(scores) and scores.isneginf().all(-1).any():
+        raise ValueError("scores + bias must leave every query at least one key, got a row of -inf")
+    return scores.softmax(-1)
+
+
+def scaled(q: Queries, scale: float | None) -> Queries:
     """Return scale · q, with 1/√dim for None: scaled only afterwards, inner products would overflow in float16."""
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1])
@@ -90,43 +104,45 @@ def _future(queries: int, keys: int, device: torch.device) -> Tensor:
 
 
 class Encoding(nn.Module):
-    """Attention without positions: three doors, all of them closed. Subclasses override the doors they use.
+    """Attention without positions: three doors, all of them closed. Subclasses override what they use.
 
     Positions are `(seq,)`, or have all leading axes of the vectors, each of them in full or 1: `(batch, 1, seq)` for
-    vectors `(batch, heads, seq, dim)`.
+    vectors `(batch, heads, seq, dim)`. The doors may take for granted what `scores` and `forward` have checked.
 
     Attributes
     ----------
     scale
         Factor on the inner products of queries and keys; 1/√dim when None.
+    axes
+        How many coordinates a position has, as the last axis of positions `(..., seq, axes)`; None for a number.
     """
 
     scale: float | None = None
+    axes: int | None = None
 
-    def at_input(
-        self, x: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
-    ) -> Float[Tensor, "*batch seq dim"]:
+    def place(
+        self, tokens: Tokens, query_positions: Positions, key_positions: Positions
+    ) -> tuple[Positions, Positions]:
+        """Say where the last tokens, which ask, and all tokens, which answer, stand: as given, unless tokens say so.
+
+        It comes before everything else, and the other methods are called with what it returns.
+        """
+        return query_positions, key_positions
+
+    def at_input(self, x: Tokens, positions: Positions) -> Tokens:
         """Open the first door: x + p, for token vectors x before they are projected."""
         return x
 
-    def on_query(
-        self, q: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
-    ) -> Float[Tensor, "*batch seq dim"]:
+    def on_query(self, q: Tokens, positions: Positions) -> Tokens:
         """Open the second door for queries at positions m."""
         return q
 
-    def on_key(
-        self, k: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
-    ) -> Float[Tensor, "*batch seq dim"]:
+    def on_key(self, k: Tokens, positions: Positions) -> Tokens:
         """Open the second door for keys at positions n."""
         return k
 
     def on_scores(
-        self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        query_positions: Real[Tensor, "*#batch query"],
-        key_positions: Real[Tensor, "*#batch key"],
+        self, q: Queries, k: Keys, query_positions: Positions, key_positions: Positions
     ) -> Float[Tensor, "..."] | None:
         """Open the third door: terms to add to the scaled scores, broadcasting to `(..., query, key)`, or None.
 
@@ -134,58 +150,41 @@ class Encoding(nn.Module):
         """
         return None
 
-    def on_values(
-        self,
-        weights: Float[Tensor, "*batch query key"],
-        query_positions: Real[Tensor, "*#batch query"],
-        key_positions: Real[Tensor, "*#batch key"],
-    ) -> Float[Tensor, "*batch query value"] | None:
+    def on_values(self, weights: Scores, query_positions: Positions, key_positions: Positions) -> Output | None:
         """Open the third door for the values: what the attention weights add to the output, or None."""
         return None
 
-    def scores(
-        self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        query_positions: Real[Tensor, "*#batch query"],
-        key_positions: Real[Tensor, "*#batch key"],
-    ) -> Float[Tensor, "*batch query key"]:
+    def scores(self, q: Queries, k: Keys, query_positions: Positions, key_positions: Positions) -> Scores:
         """Return the scores before the softmax: what the laws of relative position are about.
 
         As in `forward`, the first door lies behind: `at_input` is not called here.
         """
         expect.attention(q, k)
-        _expect_positions(q, k, query_positions, key_positions)
+        expect.per_row("query_positions", query_positions, q.shape[:-1], self.axes)
+        expect.per_row("key_positions", key_positions, k.shape[:-1], self.axes)
         bias = self.on_scores(q, k, query_positions, key_positions)
-        return _scores(self.on_query(q, query_positions), self.on_key(k, key_positions), bias, self.scale)
+        q, k = self.on_query(q, query_positions), self.on_key(k, key_positions)
+        return attention_scores(q, k, bias=bias, scale=self.scale)
 
     def forward(
         self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        v: Float[Tensor, "*batch key value"],
-        query_positions: Real[Tensor, "*#batch query"],
-        key_positions: Real[Tensor, "*#batch key"],
+        q: Queries,
+        k: Keys,
+        v: Values,
+        query_positions: Positions,
+        key_positions: Positions,
         *,
         causal: bool = False,
-    ) -> Float[Tensor, "*batch query value"]:
+    ) -> Output:
         """Attend from queries at their positions to keys at theirs.
 
         Tokens go through the first door before they are projected to q, k and v: `at_input` is not called here. An
         encoding that opens only that door, an `Absolute`, makes nothing of the positions.
         """
         expect.attention(q, k, v)
-        _expect_positions(q, k, query_positions, key_positions)
-        bias = self.on_scores(q, k, query_positions, key_positions)
-        q, k = self.on_query(q, query_positions), self.on_key(k, key_positions)
-        weights = _weights(q, k, bias, causal, self.scale)
+        weights = attention_weights(self.scores(q, k, query_positions, key_positions), causal=causal)
         added = self.on_values(weights, query_positions, key_positions)
         return weights @ v if added is None else weights @ v + added
-
-
-def _expect_positions(q: Tensor, k: Tensor, query_positions: Tensor, key_positions: Tensor) -> None:
-    expect.per_row("query_positions", query_positions, q.shape[:-1])
-    expect.per_row("key_positions", key_positions, k.shape[:-1])
 
 
 class Absolute(Encoding):
@@ -204,12 +203,10 @@ class Absolute(Encoding):
         super().__init__()
         self.vectors = vectors
 
-    def at_input(
-        self, x: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
-    ) -> Float[Tensor, "*batch seq dim"]:
+    def at_input(self, x: Tokens, positions: Positions) -> Tokens:
         """Return x + p."""
-        p = self.vectors(positions)
         expect.floating("x", x, min_rank=2)
+        p = self.vectors(positions)
         if p.shape[-2:] != x.shape[-2:]:
             raise ValueError(f"positions must have one vector per row of x {tuple(x.shape)}, got {tuple(p.shape)}")
         expect.per_row("positions", positions, x.shape[:-1])

@@ -1,6 +1,7 @@
 """What an argument must be, said in one line each: `expect.even("dim", dim)`.
 
-Every check raises an error that names the argument, its value and what was expected.
+Every check raises an error that names the argument, its value and what was expected. Types and shapes are looked at
+always, values only where they can be read at no cost: see `readable`.
 """
 
 import sys
@@ -122,33 +123,51 @@ def broadcast(**tensors: Tensor) -> None:
         raise ValueError(f"the leading axes must broadcast, got {shapes(tensors)}") from None
 
 
+def readable(value: Tensor) -> bool:
+    """Say whether the entries of a tensor can be looked at at no cost.
+
+    Not on a GPU, which would have to be waited for, nor where a graph is made (compiled, exported or traced), nor
+    where a tensor has no entries of its own (meta, fake, or one of many under `vmap`).
+    """
+    return (
+        value.device.type == "cpu"
+        and type(value) in (Tensor, torch.nn.Parameter)
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
+    )
+
+
 def all_finite(name: str, value: Tensor) -> None:
-    """Every entry of `value` is finite."""
-    if value.is_floating_point() and not value.isfinite().all():
+    """Every entry of `value` is finite, where that can be read."""
+    if value.is_floating_point() and readable(value) and not value.isfinite().all():
         raise ValueError(f"{name} must be finite, got {value[~value.isfinite()][0].item()}")
 
 
-def per_row(name: str, value: object, rows: tuple[int, ...]) -> None:
+def per_row(name: str, value: object, rows: tuple[int, ...], axes: int | None = None) -> None:
     """`value` is a position for each of the rows (..., count) of some vectors; its leading axes broadcast to theirs.
 
-    Leading axes longer than 1 come all or none: beside `(batch, heads, seq)`, `(batch, seq)` would pass for
-    `(heads, seq)`.
+    With `axes`, a position has as many coordinates, and they are the last axis. Leading axes longer than 1 come all or
+    none: beside `(batch, heads, seq)`, `(batch, seq)` would pass for `(heads, seq)`.
     """
-    tensor(name, value, min_rank=1)
-    if value.shape[-1] != rows[-1]:
+    tensor(name, value, min_rank=1 if axes is None else 2)
+    if axes is not None:
+        coordinates(name, value, axes)
+    shape = value.shape if axes is None else value.shape[:-1]
+    if shape[-1] != rows[-1]:
         raise ValueError(f"{name} must hold {rows[-1]} positions, got shape {tuple(value.shape)}")
-    broadcasts_to(name, value.shape, rows)
-    if value.ndim < len(rows) and value.shape[:-1].numel() != 1:
+    broadcasts_to(name, shape, rows)
+    if len(shape) < len(rows) and shape[:-1].numel() != 1:
         raise ValueError(
             f"{name} must have 1 axis or {len(rows)}, to say which belongs to which of {tuple(rows)}, "
             f"got shape {tuple(value.shape)}"
         )
 
 
-def positions(name: str, value: object, rows: tuple[int, ...]) -> None:
-    """`value` is an integer for each of the rows, as in `per_row`."""
-    integers(name, value, min_rank=1)
-    per_row(name, value, rows)
+def coordinates(name: str, value: Tensor, axes: int) -> None:
+    """`value` has `axes` coordinates in its last axis."""
+    if value.ndim == 0 or value.shape[-1] != axes:
+        raise ValueError(f"{name} must have {axes} coordinates in the last axis, got shape {tuple(value.shape)}")
 
 
 def attention(q: object, k: object, *v: object) -> None:

@@ -89,7 +89,7 @@ def test_one_query_without_a_key_is_too_many_but_a_key_may_be_hidden_from_all_qu
     q, k, v = qkv()
     row, column = torch.zeros(2, 4, 6, dtype=torch.float64)
     row[2], column[:, 2] = -torch.inf, -torch.inf
-    with pytest.raises(ValueError, match="^bias must leave every query at least one key"):
+    with pytest.raises(ValueError, match=r"^scores \+ bias must leave every query at least one key"):
         attention(q, k, v, bias=row)
     found = attention(q, k, v, bias=column)
     others = [0, 1, 3, 4, 5]

@@ -33,9 +33,9 @@ CALLS = {
         lambda **tensors: shaw_attention(**tensors, max_distance=1),
         {"q": x, "k": x, "v": x, "key_table": torch.ones(3, 4), "value_table": torch.ones(3, 4)},
     ),
-    "Shaw, scores": (lambda q: Shaw(4, max_distance=1).on_scores(q, x, at, at), {"q": x}),
-    "Shaw, values": (lambda weights: Shaw(4, max_distance=1).on_values(weights, at, at), {"weights": index.float()}),
-    "T5": (t5.T5(2).on_scores, {"q": heads, "k": heads, "query_positions": at, "key_positions": at}),
+    "Shaw, scores": (lambda q: Shaw(4, max_distance=1)(q, x, x, at, at), {"q": x}),
+    "Shaw, values": (lambda v: Shaw(4, max_distance=1)(x, x, v, at, at), {"v": x}),
+    "T5": (t5.T5(2).scores, {"q": heads, "k": heads, "query_positions": at, "key_positions": at}),
     "Transformer-XL, scores": (
         transformer_xl.scores,
         {"q": x, "k": x, "distance_keys": torch.ones(5, 4), "content_bias": bias, "position_bias": bias},
@@ -49,7 +49,7 @@ CALLS = {
         lambda reversed_index: deberta.disentangled_scores(x, x, table, table, index, reversed_index=reversed_index),
         {"reversed_index": index},
     ),
-    "DeBERTa": (deberta.DeBERTa(4, span=2).on_scores, {"q": x, "k": x, "query_positions": at, "key_positions": at}),
+    "DeBERTa": (deberta.DeBERTa(4, span=2).scores, {"q": x, "k": x, "query_positions": at, "key_positions": at}),
 }
 WITH_A_TENSOR_OF_THEIR_OWN = {
     "attention's bias",

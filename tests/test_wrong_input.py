@@ -40,7 +40,7 @@ def test_the_tests_enforce_the_shapes_in_signatures():
 
 
 bad_layout = not_one_of(LAYOUTS)
-bad_frequencies = st.one_of(bad_positions, st.sampled_from([torch.ones(()), torch.ones(2, 2)]))
+bad_frequencies = st.one_of(bad_positions, st.sampled_from([torch.ones(()), torch.ones(2, 2, 2)]))
 bad_tables = st.one_of(
     bad_vectors, st.sampled_from([(3, 3), (3, 0), (2, 2), (1, 2), (5, 3, 2)]).map(lambda shape: torch.ones(shape))
 )

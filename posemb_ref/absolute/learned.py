@@ -41,6 +41,10 @@ class LearnedEncoding(nn.Module):
         self.table = nn.Parameter(torch.empty(max_positions, dim))
         nn.init.normal_(self.table, std=0.02)
 
+    def extra_repr(self) -> str:
+        """Show what the state dict does not hold."""
+        return f"{len(self.table)}, {self.table.shape[1]}"
+
     def forward(self, positions: Integer[Tensor, "*positions"]) -> Float[Tensor, "*positions dim"]:
         """Return the row of each position.
 
@@ -65,9 +69,9 @@ class LearnedEncoding(nn.Module):
         expect.same_device(positions=positions, table=self.table)
         positions = positions.long()  # uint8 would be read as a mask, not as numbers
         outside = (positions < 0) | (positions >= len(self.table))
-        if outside.any():
+        if expect.readable(positions) and outside.any():
             raise IndexError(
                 f"positions must lie in the table of {len(self.table)} rows, 0 to {len(self.table) - 1}, "
                 f"got {positions[outside][0].item()}"
             )
-        return self.table[positions]
+        return nn.functional.embedding(positions, self.table)  # which reads no negative row, not even on a GPU

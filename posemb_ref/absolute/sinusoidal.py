@@ -11,6 +11,7 @@ from jaxtyping import Float, Real
 from torch import Tensor
 
 from posemb_ref import expect
+from posemb_ref.clocks import frequencies, tables
 
 LAYOUTS = ("interleaved", "concatenated")
 
@@ -55,16 +56,9 @@ def sinusoidal(
     --------
     `Absolute(functools.partial(sinusoidal, dim=512))` adds these vectors at the input of attention.
     """
-    expect.exact("positions", positions)
-    expect.all_finite("positions", positions)
-    expect.even("dim", dim)
-    expect.positive("base", base)
     expect.choice("layout", layout, LAYOUTS)
     expect.floating_dtype("dtype", dtype)
-    pair = torch.arange(dim // 2, dtype=torch.float64, device=positions.device)
-    angles = positions.double()[..., None] * float(base) ** (-2 * pair / dim)
-    if base < 1:  # otherwise no angle exceeds its position
-        expect.all_finite("the angles of positions and base", angles)
-    sin, cos = angles.sin(), angles.cos()
-    vectors = torch.stack((sin, cos), dim=-1).flatten(-2) if layout == "interleaved" else torch.cat((sin, cos), dim=-1)
-    return vectors.to(dtype)
+    cos, sin = tables(positions, frequencies(dim, base=base), dtype=dtype)
+    if layout == "interleaved":
+        return torch.stack((sin, cos), dim=-1).flatten(-2)
+    return torch.cat((sin, cos), dim=-1)

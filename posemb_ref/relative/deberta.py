@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding, scaled
+from posemb_ref.attention import Encoding, Keys, Positions, Queries, Scores, scaled
 from posemb_ref.distance import distances
 
 P2C = ("paper", "released")
@@ -89,15 +89,15 @@ def relative_index(distance: Integer[Tensor, "*shape"], *, span: int) -> Int64[T
 
 
 def disentangled_scores(
-    q: Float[Tensor, "*batch query dim"],
-    k: Float[Tensor, "*batch key dim"],
+    q: Queries,
+    k: Keys,
     position_q: Float[Tensor, "*#batch rows dim"],
     position_k: Float[Tensor, "*#batch rows dim"],
     index: Integer[Tensor, "*#batch query key"],
     *,
     p2c: str = "paper",
     reversed_index: Integer[Tensor, "*#batch query key"] | None = None,
-) -> Float[Tensor, "*batch query key"]:
+) -> Scores:
     """Return (q·k + q·K[δ(m, n)] + k·Q[δ(n, m)]) / √(3·dim) for every pair (DeBERTa, eq. 4).
 
     Parameters
@@ -193,13 +193,14 @@ class DeBERTa(Encoding):
         self.position_q = nn.Parameter(torch.randn(2 * span, dim))
         self.position_k = nn.Parameter(torch.randn(2 * span, dim))
 
-    def on_scores(
-        self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        query_positions: Integer[Tensor, "*#batch query"],
-        key_positions: Integer[Tensor, "*#batch key"],
-    ) -> Float[Tensor, "*batch query key"]:
+    def extra_repr(self) -> str:
+        """Show what the state dict does not hold."""
+        buckets = (
+            "" if self.num_buckets is None else f", num_buckets={self.num_buckets}, max_position={self.max_position}"
+        )
+        return f"{self.position_q.shape[1]}, span={self.span}{buckets}, p2c={self.p2c!r}"
+
+    def on_scores(self, q: Queries, k: Keys, query_positions: Positions, key_positions: Positions) -> Scores:
         """Return content-to-position + position-to-content, scaled.
 
         Parameters
@@ -220,11 +221,8 @@ class DeBERTa(Encoding):
         TypeError, ValueError
             If positions are not integers, or q, k and the positions do not fit each other or the tables.
         """
-        expect.floating("q", q, min_rank=2)
         position_q, position_k = self.position_q.to(q.dtype), self.position_k.to(q.dtype)
         _expect_vectors(q, k, position_q, position_k)
-        expect.positions("query_positions", query_positions, q.shape[:-1])
-        expect.positions("key_positions", key_positions, k.shape[:-1])
         expect.same_device(q=q, query_positions=query_positions, key_positions=key_positions)
         distance = distances(query_positions, key_positions)
         distance = bucket(distance, num_buckets=self.num_buckets, max_position=self.max_position)

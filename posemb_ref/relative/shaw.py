@@ -14,7 +14,18 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding, scaled
+from posemb_ref.attention import (
+    Encoding,
+    Keys,
+    Output,
+    Positions,
+    Queries,
+    Scores,
+    Values,
+    attention_scores,
+    attention_weights,
+    scaled,
+)
 from posemb_ref.distance import distances
 
 
@@ -51,15 +62,15 @@ def clip_distance(distance: Integer[Tensor, "*shape"], low: int, high: int) -> I
 
 
 def shaw_attention(
-    q: Float[Tensor, "*batch query dim"],
-    k: Float[Tensor, "*batch key dim"],
-    v: Float[Tensor, "*batch key dim"],
+    q: Queries,
+    k: Keys,
+    v: Values,
     key_table: Float[Tensor, "row dim"],
-    value_table: Float[Tensor, "row dim"],
+    value_table: Float[Tensor, "row value"],
     *,
     max_distance: int,
     causal: bool = False,
-) -> Float[Tensor, "*batch query dim"]:
+) -> Output:
     """Return the attention whose keys and values depend on the clipped distance (Shaw et al., eqs. 3 to 5).
 
     The last query and the last key stand at the same position: query row i is at position `keys − queries + i`, key j
@@ -68,10 +79,10 @@ def shaw_attention(
     Parameters
     ----------
     q, k, v
-        Queries `(..., query, dim)`, keys and values `(..., key, dim)`, with equal leading axes.
+        Queries `(..., query, dim)`, keys `(..., key, dim)` and values `(..., key, value)`, with equal leading axes.
     key_table, value_table
-        The vectors a and b, `(2 * max_distance + 1, dim)`: row `r + max_distance` belongs to the clipped distance r,
-        row 0 to the farthest future. Batch and heads share them.
+        The vectors a and b, `(2 * max_distance + 1, dim)` and `(2 * max_distance + 1, value)`: row `r + max_distance`
+        belongs to the clipped distance r, row 0 to the farthest future. Batch and heads share them.
     max_distance
         K, 0 or more: distances are clipped to −K … K.
     causal
@@ -80,7 +91,7 @@ def shaw_attention(
     Returns
     -------
     Tensor
-        `(..., query, dim)`. No `(query, key, dim)` tensor is made on the way.
+        `(..., query, value)`. No `(query, key, dim)` tensor is made on the way.
 
     Raises
     ------
@@ -89,87 +100,16 @@ def shaw_attention(
         queries than keys under a causal mask.
     """
     expect.natural("max_distance", max_distance, least=0)
-    for name, value in (("q", q), ("k", k)):
-        expect.floating(name, value, min_rank=2)
-    for name, value in (("key_table", key_table), ("value_table", value_table)):
-        _expect_table(name, value, q, 2 * max_distance + 1)
+    expect.attention(q, k, v)
+    _expect_tables(q, v, key_table, value_table, max_distance)
     positions = torch.arange(k.shape[-2], device=k.device)
     query_positions = torch.arange(-q.shape[-2], 0, device=k.device) + k.shape[-2]
-    given = _Tables(key_table, value_table)
-    return given(q, k, v, query_positions, positions, causal=causal)
+    row = _row(query_positions, positions, max_distance)
+    weights = attention_weights(attention_scores(q, k, bias=_key_term(scaled(q, None), key_table, row)), causal=causal)
+    return weights @ v + _value_term(weights, value_table, row)
 
 
-class _Tables(Encoding):
-    """The third door, for scores and for values, with two tables of vectors by distance."""
-
-    def __init__(self, key_table: Tensor, value_table: Tensor) -> None:
-        super().__init__()
-        self.key_table, self.value_table = key_table, value_table
-
-    @property
-    def max_distance(self) -> int:
-        """K: distances are clipped to −K … K."""
-        return self.key_table.shape[0] // 2
-
-    def on_scores(
-        self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        query_positions: Integer[Tensor, "*#batch query"],
-        key_positions: Integer[Tensor, "*#batch key"],
-    ) -> Float[Tensor, "*batch query key"]:
-        """Return q·a by distance, scaled as the inner products are (Shaw et al., eq. 5, second term)."""
-        expect.floating("q", q, min_rank=2)
-        expect.floating("k", k, min_rank=2)
-        expect.same_device(q=q, key_table=self.key_table)
-        if q.shape[-1] != self.key_table.shape[-1]:
-            raise ValueError(f"q must have {self.key_table.shape[-1]} columns, got shape {tuple(q.shape)}")
-        row = self._row(query_positions, key_positions, (*q.shape[:-1], k.shape[-2]))
-        # A query has one score for each row of the table, and only then one for each key.
-        by_distance = scaled(q, self.scale) @ self.key_table.to(q.dtype).mT
-        return by_distance.gather(-1, row)
-
-    def on_values(
-        self,
-        weights: Float[Tensor, "*batch query key"],
-        query_positions: Integer[Tensor, "*#batch query"],
-        key_positions: Integer[Tensor, "*#batch key"],
-    ) -> Float[Tensor, "*batch query dim"]:
-        """Return the mean of b under the attention weights (Shaw et al., eq. 3, second term)."""
-        expect.floating("weights", weights, min_rank=2)
-        expect.same_device(weights=weights, value_table=self.value_table)
-        row = self._row(query_positions, key_positions, weights.shape)
-        # Thousands of small weights may meet in one row: added one by one in half precision, most would be lost.
-        exact = torch.promote_types(weights.dtype, torch.float32)
-        by_distance = weights.new_zeros(*weights.shape[:-1], len(self.value_table), dtype=exact)
-        by_distance = by_distance.scatter_add(-1, row, weights.to(exact))
-        return by_distance.to(weights.dtype) @ self.value_table.to(weights.dtype)
-
-    def forward(
-        self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        v: Float[Tensor, "*batch key dim"],
-        query_positions: Integer[Tensor, "*#batch query"],
-        key_positions: Integer[Tensor, "*#batch key"],
-        *,
-        causal: bool = False,
-    ) -> Float[Tensor, "*batch query dim"]:
-        """Attend from queries at their positions to keys at theirs; values are as wide as the table."""
-        expect.floating("v", v, min_rank=2)
-        if v.shape[-1] != self.value_table.shape[-1]:
-            raise ValueError(f"v must have {self.value_table.shape[-1]} columns, got shape {tuple(v.shape)}")
-        return super().forward(q, k, v, query_positions, key_positions, causal=causal)
-
-    def _row(self, query_positions: Tensor, key_positions: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Return the row of the tables for every query and key, expanded to `shape`."""
-        expect.positions("query_positions", query_positions, shape[:-1])
-        expect.positions("key_positions", key_positions, (*shape[:-2], shape[-1]))
-        distance = distances(query_positions, key_positions)
-        return (clip_distance(distance, -self.max_distance, self.max_distance) + self.max_distance).expand(shape)
-
-
-class Shaw(_Tables):
+class Shaw(Encoding):
     """Shaw's relative positions as an encoding: it opens the third door, on the scores and on the values.
 
     Parameters
@@ -187,20 +127,80 @@ class Shaw(_Tables):
     """
 
     def __init__(self, dim: int, *, max_distance: int) -> None:
+        super().__init__()
         expect.natural("dim", dim)
         expect.natural("max_distance", max_distance, least=0)
+        self.max_distance = max_distance
         start = torch.randn(2, 2 * max_distance + 1, dim) / math.sqrt(dim)
-        super().__init__(nn.Parameter(start[0].clone()), nn.Parameter(start[1].clone()))
+        self.key_table, self.value_table = (nn.Parameter(table.clone()) for table in start)
+
+    def extra_repr(self) -> str:
+        """Show what the state dict does not hold."""
+        return f"{self.key_table.shape[1]}, max_distance={self.max_distance}"
+
+    def on_scores(self, q: Queries, k: Keys, query_positions: Positions, key_positions: Positions) -> Scores:
+        """Return q·a by distance, scaled as the inner products are (Shaw et al., eq. 5, second term)."""
+        _expect_columns("q", q, self.key_table)
+        row = _row(query_positions, key_positions, self.max_distance)
+        return _key_term(scaled(q, self.scale), self.key_table.to(q.dtype), row)
+
+    def on_values(self, weights: Scores, query_positions: Positions, key_positions: Positions) -> Output:
+        """Return the mean of b under the attention weights (Shaw et al., eq. 3, second term)."""
+        row = _row(query_positions, key_positions, self.max_distance)
+        return _value_term(weights, self.value_table.to(weights.dtype), row)
+
+    def forward(
+        self,
+        q: Queries,
+        k: Keys,
+        v: Values,
+        query_positions: Positions,
+        key_positions: Positions,
+        *,
+        causal: bool = False,
+    ) -> Output:
+        """Attend from queries at their positions to keys at theirs; values are as wide as the table."""
+        _expect_columns("v", v, self.value_table)
+        return super().forward(q, k, v, query_positions, key_positions, causal=causal)
 
 
-def _expect_table(name: str, table: Tensor, q: Tensor, rows: int) -> None:
-    expect.floating(name, table)
-    expect.same_device(q=q, **{name: table})
-    expect.all_finite(name, table)
-    if table.dtype != q.dtype:
-        raise TypeError(f"{name} must have the dtype of q, {q.dtype}, got {table.dtype}")
-    if table.shape != (rows, q.shape[-1]):
-        raise ValueError(
-            f"{name} must have shape {(rows, q.shape[-1])}, 2 * max_distance + 1 rows as wide as q, "
-            f"got {tuple(table.shape)}"
-        )
+def _row(query_positions: Tensor, key_positions: Tensor, max_distance: int) -> Tensor:
+    """Return the row of the tables for every query and key."""
+    return clip_distance(distances(query_positions, key_positions), -max_distance, max_distance) + max_distance
+
+
+def _key_term(q: Tensor, table: Tensor, row: Tensor) -> Tensor:
+    """Return q·a: a query has one score for each row of the table, and only then one for each key."""
+    return (q @ table.mT).gather(-1, row.expand(*q.shape[:-1], row.shape[-1]))
+
+
+def _value_term(weights: Tensor, table: Tensor, row: Tensor) -> Tensor:
+    """Return the mean of b: the weights of each row of the table are summed, and only then meet its vector."""
+    # Thousands of small weights may meet in one row: added one by one in half precision, most would be lost.
+    exact = torch.promote_types(weights.dtype, torch.float32)
+    by_distance = weights.new_zeros(*weights.shape[:-1], len(table), dtype=exact)
+    by_distance = by_distance.scatter_add(-1, row.expand(weights.shape), weights.to(exact))
+    return by_distance.to(weights.dtype) @ table
+
+
+def _expect_columns(name: str, value: Tensor, table: Tensor) -> None:
+    expect.floating(name, value, min_rank=2)
+    expect.same_device(**{name: value}, table=table)
+    if value.shape[-1] != table.shape[-1]:
+        raise ValueError(f"{name} must have {table.shape[-1]} columns, got shape {tuple(value.shape)}")
+
+
+def _expect_tables(q: Tensor, v: Tensor, key_table: Tensor, value_table: Tensor, max_distance: int) -> None:
+    expect.natural("max_distance", max_distance, least=0)
+    for name, table, like, vectors in (("key_table", key_table, "q", q), ("value_table", value_table, "v", v)):
+        expect.floating(name, table)
+        expect.same_device(q=q, **{name: table})
+        expect.all_finite(name, table)
+        if table.dtype != q.dtype:
+            raise TypeError(f"{name} must have the dtype of q, {q.dtype}, got {table.dtype}")
+        wanted = (2 * max_distance + 1, vectors.shape[-1])
+        if table.shape != wanted:
+            raise ValueError(
+                f"{name} must have shape {wanted}, 2 * max_distance + 1 rows as wide as {like}, "
+                f"got {tuple(table.shape)}"
+            )

@@ -11,11 +11,11 @@ eq. (8) of Su et al. (2021), arXiv:2104.09864v5.
 import math
 
 import torch
-from jaxtyping import Float, Int64, Integer, Real
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding
+from posemb_ref.attention import Encoding, Keys, Positions, Queries
 from posemb_ref.distance import distances
 
 
@@ -94,12 +94,15 @@ class T5(Encoding):
         self.num_buckets, self.max_distance, self.bidirectional = num_buckets, max_distance, bidirectional
         self.table = nn.Parameter(torch.randn(num_buckets, num_heads))
 
+    def extra_repr(self) -> str:
+        """Show what the state dict does not hold."""
+        return (
+            f"{self.table.shape[1]}, num_buckets={self.num_buckets}, max_distance={self.max_distance}, "
+            f"bidirectional={self.bidirectional}"
+        )
+
     def on_scores(
-        self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        query_positions: Real[Tensor, "*#batch query"],
-        key_positions: Real[Tensor, "*#batch key"],
+        self, q: Queries, k: Keys, query_positions: Positions, key_positions: Positions
     ) -> Float[Tensor, "... query key"]:
         """Return the bias b(m − n) in the dtype of q.
 
@@ -121,8 +124,10 @@ class T5(Encoding):
         TypeError, ValueError
             If positions are not integers, or q, k and the positions do not fit each other or the table.
         """
-        _expect_scores(self.table, q, k, query_positions, key_positions)
         heads, reach = self.table.shape[1], self.max_distance
+        if q.shape[-3:-2] != (heads,):
+            raise ValueError(f"q must be (..., {heads} heads, seq, dim), got shape {tuple(q.shape)}")
+        expect.same_device(q=q, query_positions=query_positions, key_positions=key_positions, table=self.table)
         index = distances(query_positions, key_positions).clamp(-reach, reach) + reach
         index = index.expand(*index.shape[:-3], heads, -1, -1)
         # One number per distance and head, and only then one per pair of tokens.
@@ -153,14 +158,3 @@ def _ranges(num_buckets: int, max_distance: int, bidirectional: bool) -> tuple[i
     if max_distance > 2**24:
         raise ValueError(f"max_distance must be at most 2**24, as far as float32 counts, got {max_distance}")
     return exact, one_way
-
-
-def _expect_scores(table: Tensor, q: Tensor, k: Tensor, query_positions: Tensor, key_positions: Tensor) -> None:
-    heads = table.shape[1]
-    for name, vectors in (("q", q), ("k", k)):
-        expect.floating(name, vectors, min_rank=3)
-        if vectors.shape[-3] != heads:
-            raise ValueError(f"{name} must be (..., {heads} heads, seq, dim), got shape {tuple(vectors.shape)}")
-    expect.positions("query_positions", query_positions, q.shape[:-1])
-    expect.positions("key_positions", key_positions, k.shape[:-1])
-    expect.same_device(q=q, k=k, query_positions=query_positions, key_positions=key_positions, table=table)

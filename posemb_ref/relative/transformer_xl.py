@@ -13,17 +13,17 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding, scaled
+from posemb_ref.attention import Encoding, Keys, Positions, Queries, Scores, Tokens, scaled
 from posemb_ref.distance import distances, shift
 
 
 def scores(
-    q: Float[Tensor, "*batch query dim"],
-    k: Float[Tensor, "*batch key dim"],
+    q: Queries,
+    k: Keys,
     distance_keys: Float[Tensor, "*#batch distance dim"],
     content_bias: Float[Tensor, "*#batch dim"],
     position_bias: Float[Tensor, "*#batch dim"],
-) -> Float[Tensor, "*batch query key"]:
+) -> Scores:
     """Return (q + u)·k + (q + v)·r_{m−n}, unscaled (Dai et al., section 3.3 and appendix B).
 
     The keys begin with the memory, and the last query stands where the last key does: query row i is at position
@@ -121,24 +121,18 @@ class TransformerXL(Encoding):
             )
         return vectors.to(self.position_projection) @ self.position_projection.mT
 
-    def on_query(
-        self, q: Float[Tensor, "*batch seq dim"], positions: Integer[Tensor, "*#batch seq"]
-    ) -> Float[Tensor, "*batch seq dim"]:
+    def extra_repr(self) -> str:
+        """Show what the state dict does not hold."""
+        *heads, dim, width = self.position_projection.shape
+        return f"{dim}, width={width}" + (f", num_heads={heads[0]}" if heads else "")
+
+    def on_query(self, q: Tokens, positions: Positions) -> Tokens:
         """Return q + u: with the keys it makes the two content terms."""
         return q + self._bias("content_bias", q)
 
-    def on_scores(
-        self,
-        q: Float[Tensor, "*batch query dim"],
-        k: Float[Tensor, "*batch key dim"],
-        query_positions: Integer[Tensor, "*#batch query"],
-        key_positions: Integer[Tensor, "*#batch key"],
-    ) -> Float[Tensor, "*batch query key"]:
+    def on_scores(self, q: Queries, k: Keys, query_positions: Positions, key_positions: Positions) -> Scores:
         """Return (q + v)·r_{m−n}, scaled as the inner products are."""
         asking = q + self._bias("position_bias", q)
-        expect.floating("k", k, min_rank=2)
-        expect.positions("query_positions", query_positions, q.shape[:-1])
-        expect.positions("key_positions", key_positions, k.shape[:-1])
         distance = distances(query_positions, key_positions)
         # Each distance is encoded once: contiguous positions have queries + keys − 1 of them, not queries · keys.
         distinct, column = distance.unique(return_inverse=True)

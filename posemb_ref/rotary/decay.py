@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from posemb_ref import expect
-from posemb_ref.rotary.rope import frequencies
+from posemb_ref.clocks import angles, frequencies
 
 
 def abel_bound(
@@ -52,9 +52,8 @@ def abel_bound(
     expect.same_device(q=q, k=k, distance=distance)
     h = _pairs(q) * _pairs(k).conj()
     steps = pad(h, (0, 1)).diff(dim=-1).abs().amax(-1)
-    angles = distance.double()[..., None] * frequencies(q.shape[-1], base=base).to(q.device)
-    expect.all_finite("the angles of distance and base", angles)
-    sums = torch.polar(torch.ones_like(angles), angles).cumsum(-1).abs().sum(-1)
+    angle = angles(distance, frequencies(q.shape[-1], base=base), of="distance and base")
+    sums = torch.complex(angle.cos(), angle.sin()).cumsum(-1).abs().sum(-1)
     return steps.reshape(steps.shape + (1,) * sums.ndim) * sums
 
 

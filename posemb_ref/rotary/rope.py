@@ -7,85 +7,18 @@ Source: Su et al. (2021), "RoFormer: Enhanced transformer with rotary position e
 Equation numbers below are those of arXiv:2104.09864v5.
 """
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float, Float64, Real
-from torch import Tensor
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
 
 from posemb_ref import expect
-from posemb_ref.attention import Encoding
+from posemb_ref.attention import Encoding, Positions, Tokens
+from posemb_ref.clocks import angles, frequencies, tables
 
+__all__ = ["LAYOUTS", "Rotary", "frequencies", "rotate", "rotation_matrix", "tables"]
 LAYOUTS = ("interleaved", "half")
-
-
-def frequencies(dim: int, *, base: float = 10000.0) -> Float64[Tensor, " pairs"]:
-    """Return θ_i = base^(−2i/dim) for i = 0 … dim/2 − 1, in radians per position (RoFormer, section 3.2.2).
-
-    Parameters
-    ----------
-    dim
-        Number of dimensions to rotate; positive and even.
-    base
-        Greater than 0. The paper's is 10000.
-
-    Returns
-    -------
-    Tensor
-        float64, shape `(dim/2,)`, fastest pair first.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `dim` is not a positive even int or `base` not a positive finite number, or a frequency is not finite.
-    """
-    expect.even("dim", dim)
-    expect.positive("base", base)
-    pair = torch.arange(dim // 2, dtype=torch.float64)
-    theta = float(base) ** (-2 * pair / dim)
-    if base < 1:  # otherwise no frequency exceeds 1
-        expect.all_finite("the frequencies of base", theta)
-    return theta
-
-
-def tables(
-    positions: Real[Tensor, "*positions"],
-    frequencies: Float[Tensor, " pairs"],
-    *,
-    dtype: torch.dtype = torch.float32,
-) -> tuple[Float[Tensor, "*positions pairs"], Float[Tensor, "*positions pairs"]]:
-    """Return the cosine and the sine of every angle m·θ_i.
-
-    Parameters
-    ----------
-    positions
-        Any shape; integers, float32 or float64. Offsets, gaps and negative positions are welcome.
-    frequencies
-        θ, shape `(pairs,)`, in radians per position.
-    dtype
-        Of the two tables. The angles are float64 whatever it is: only the finished cosine and sine are rounded.
-
-    Returns
-    -------
-    (cos, sin)
-        Each `(*positions.shape, pairs)`, on the device of `positions`.
-
-    Raises
-    ------
-    TypeError
-        If `positions` or `frequencies` come in half precision, which cannot hold them, or `dtype` is not floating.
-    ValueError
-        If `frequencies` has not exactly one axis, or an angle would not be finite.
-    """
-    expect.exact("positions", positions)
-    expect.exact("frequencies", frequencies)
-    expect.floating_dtype("dtype", dtype)
-    if frequencies.ndim != 1:
-        raise ValueError(f"frequencies must have one axis, got shape {tuple(frequencies.shape)}")
-    expect.all_finite("positions", positions)
-    expect.all_finite("frequencies", frequencies)
-    angles = positions.double()[..., None] * frequencies.double().to(positions.device)
-    if (frequencies.abs() > 1).any():  # otherwise no angle exceeds its position
-        expect.all_finite("the angles of positions and frequencies", angles)
-    return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 def rotate(
@@ -123,8 +56,18 @@ def rotate(
     if width < x.shape[-1]:
         return torch.cat((rotate(x[..., :width], cos, sin, layout=layout), x[..., width:]), dim=-1)
     work = torch.promote_types(torch.promote_types(x.dtype, cos.dtype), torch.float32)
+    cos, sin = cos.to(work), sin.to(work)
+    if torch.compiler.is_compiling():
+        return _turn(x.to(work), cos, sin, layout).to(x.dtype)
     turn = _turn_interleaved if layout == "interleaved" else _turn_half
-    return turn(x, cos.to(work), sin.to(work)).to(x.dtype)
+    return turn(x, cos, sin).to(x.dtype)
+
+
+def _turn(x: Tensor, cos: Tensor, sin: Tensor, layout: str) -> Tensor:
+    """Return (a cos − b sin, b cos + a sin) as it stands: one kernel when compiled, several when not."""
+    members, shape = (-1, (-1, 2)) if layout == "interleaved" else (-2, (2, -1))
+    a, b = x.unflatten(-1, shape).unbind(members)
+    return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=members).flatten(-2)
 
 
 def _turn_interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -165,9 +108,10 @@ def rotation_matrix(position: int | float, dim: int, *, base: float = 10000.0) -
         If `position` or an angle is not a finite number, or as in `frequencies`.
     """
     expect.finite("position", position)
-    angles = float(position) * frequencies(dim, base=base)
-    expect.all_finite("the angles of position and base", angles)
-    cos, sin = angles.cos(), angles.sin()
+    angle = angles(
+        torch.tensor(float(position), dtype=torch.float64), frequencies(dim, base=base), of="position and base"
+    )
+    cos, sin = angle.cos(), angle.sin()
     blocks = torch.stack((cos, -sin, sin, cos), dim=-1).unflatten(-1, (2, 2))
     return torch.block_diag(*blocks)
 
@@ -181,30 +125,41 @@ class Rotary(Encoding):
         Number of dimensions to rotate; a head may be wider, and the rest then passes unchanged.
     base, layout
         As in `frequencies` and `rotate`.
+    frequencies
+        In the place of `dim` and `base`: any θ in radians per position, float64, `(pairs,)`; or `(pairs, axes)`, and
+        then positions are `(..., seq, axes)`.
+    attention_factor
+        On the rotated dimensions of queries and of keys; the scores have its square.
     """
 
-    def __init__(self, dim: int, *, base: float = 10000.0, layout: str = "interleaved") -> None:
+    def __init__(
+        self,
+        dim: int | None = None,
+        *,
+        base: float = 10000.0,
+        layout: str = "interleaved",
+        frequencies: Float[Tensor, "pairs *axes"] | None = None,
+        attention_factor: float = 1.0,
+    ) -> None:
         super().__init__()
         expect.choice("layout", layout, LAYOUTS)
-        # A plain attribute: a registered buffer would be rounded by `.to(torch.bfloat16)`. And real numbers, even in a
-        # model that is made on the meta device: no checkpoint brings them later.
-        with torch.device("cpu"):
-            self.frequencies = frequencies(dim, base=base)
-        self.base, self.layout = base, layout
+        expect.positive("attention_factor", attention_factor)
+        self.frequencies = _chosen(dim, base, frequencies)
+        self.layout, self.attention_factor = layout, attention_factor
+        self.axes = self.frequencies.shape[1] if self.frequencies.ndim == 2 else None
 
     def extra_repr(self) -> str:
         """Show what the state dict does not hold."""
-        return f"{2 * len(self.frequencies)}, base={self.base}, layout={self.layout!r}"
+        first, last = self.frequencies[0], self.frequencies[-1]
+        span = f"{first:.4g} … {last:.4g}" if self.axes is None else f"{len(self.frequencies)} pairs, {self.axes} axes"
+        factor = "" if self.attention_factor == 1 else f", attention_factor={self.attention_factor:.4g}"
+        return f"{2 * len(self.frequencies)}, frequencies={span}, layout={self.layout!r}{factor}"
 
-    def on_query(
-        self, q: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
-    ) -> Float[Tensor, "*batch seq dim"]:
+    def on_query(self, q: Tokens, positions: Positions) -> Tokens:
         """Return R_m q."""
         return self._turn("q", q, positions)
 
-    def on_key(
-        self, k: Float[Tensor, "*batch seq dim"], positions: Real[Tensor, "*#batch seq"]
-    ) -> Float[Tensor, "*batch seq dim"]:
+    def on_key(self, k: Tokens, positions: Positions) -> Tokens:
         """Return R_n k: the same map as for queries."""
         return self._turn("k", k, positions)
 
@@ -212,9 +167,31 @@ class Rotary(Encoding):
         expect.floating(name, x, min_rank=2)
         if x.shape[-1] < 2 * len(self.frequencies):
             raise ValueError(f"{name} must have {2 * len(self.frequencies)} columns, got shape {tuple(x.shape)}")
-        expect.per_row("positions", positions, x.shape[:-1])
+        expect.per_row("positions", positions, x.shape[:-1], self.axes)
         cos, sin = tables(positions, self.frequencies, dtype=torch.promote_types(x.dtype, torch.float32))
-        return rotate(x, cos, sin, layout=self.layout)
+        return rotate(x, cos * self.attention_factor, sin * self.attention_factor, layout=self.layout)
+
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Let the frequencies follow the module to another device, and never to another dtype."""
+        super()._apply(function, recurse)
+        device = function(torch.empty(0, device=self.frequencies.device)).device
+        if device.type != "meta":  # what is made there is filled in later from a checkpoint, and this stands in none
+            self.frequencies = self.frequencies.to(device)
+        return self
+
+
+def _chosen(dim: int | None, base: float, given: Tensor | None) -> Float64[Tensor, "pairs *axes"]:
+    """Return the frequencies as a plain attribute keeps them: real numbers, even in a model made on the meta device."""
+    if (dim is None) == (given is None):
+        raise TypeError(f"dim or frequencies must be given, and not both, got dim {dim!r} and frequencies {given!r}")
+    if given is None:
+        with torch.device("cpu"):
+            return frequencies(dim, base=base)
+    expect.exact("frequencies", given)
+    if given.ndim not in (1, 2) or 0 in given.shape:
+        raise ValueError(f"frequencies must be (pairs,) or (pairs, axes), got shape {tuple(given.shape)}")
+    expect.all_finite("frequencies", given)
+    return given.detach().double()
 
 
 def _expect_rotate(x: Tensor, cos: Tensor, sin: Tensor, layout: str) -> None:

@@ -356,10 +356,10 @@ REFUSED = [
     ("position_k", st.one_of(bad_vectors, bad_table, another_dtype), lambda bad: disentangled_scores(x, x, table, bad, index)),
     ("index", bad_index, lambda bad: disentangled_scores(x, x, table, table, bad)),
     ("reversed_index", bad_index.filter(lambda bad: bad is not None), lambda bad: disentangled_scores(x, x, table, table, index, reversed_index=bad)),
-    ("q", st.one_of(bad_vectors, bad_shape), lambda bad: layer.on_scores(bad, x, where, where)),
-    ("k", st.one_of(bad_vectors, bad_shape), lambda bad: layer.on_scores(x, bad, where, where)),
-    ("query_positions", st.one_of(not_integers, misplaced), lambda bad: layer.on_scores(x, x, bad, where)),
-    ("key_positions", st.one_of(not_integers, misplaced), lambda bad: layer.on_scores(x, x, where, bad)),
+    ("q", st.one_of(bad_vectors, bad_shape), lambda bad: layer.scores(bad, x, where, where)),
+    ("k", st.one_of(bad_vectors, bad_shape), lambda bad: layer.scores(x, bad, where, where)),
+    ("query_positions", st.one_of(not_integers, misplaced), lambda bad: layer.scores(x, x, bad, where)),
+    ("key_positions", st.one_of(not_integers, misplaced), lambda bad: layer.scores(x, x, where, bad)),
 ]  # fmt: skip
 
 

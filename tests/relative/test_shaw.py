@@ -349,16 +349,13 @@ REFUSED = [
     ("max_distance", bad_maximum, lambda bad: Shaw(4, max_distance=bad)),
     ("dim", bad_count, lambda bad: Shaw(bad, max_distance=2)),
     ("q", st.just(ones(5, 4)), lambda bad: attend(q=bad, causal=True)),
-    ("q", st.one_of(bad_vectors, st.just(wide)), lambda bad: plain.on_scores(bad, ones(3, 4), at3, at3)),
-    ("k", bad_vectors, lambda bad: plain.on_scores(ones(3, 4), bad, at3, at3)),
+    ("q", st.one_of(bad_vectors, st.just(wide)), lambda bad: plain.scores(bad, ones(3, 4), at3, at3)),
+    ("k", bad_vectors, lambda bad: plain.scores(ones(3, 4), bad, at3, at3)),
     ("v", st.one_of(bad_vectors, st.sampled_from([wide, ones(3, 1)])), lambda bad: plain(ones(3, 4), ones(3, 4), bad, at3, at3)),
-    ("weights", bad_vectors, lambda bad: plain.on_values(bad, at3, at3)),
-    ("query_positions", bad_at, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
-    ("key_positions", bad_at, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), at3, bad)),
-    ("query_positions", st.just(torch.zeros(3, 3).long()), lambda bad: plain.on_scores(ones(2, 3, 4), ones(2, 3, 4), bad, at3)),
-    ("key_positions", st.just(torch.zeros(3, 3).long()), lambda bad: plain.on_scores(ones(2, 3, 4), ones(2, 3, 4), at3, bad)),
-    ("query_positions", bad_at, lambda bad: plain.on_values(ones(3, 3), bad, at3)),
-    ("key_positions", bad_at, lambda bad: plain.on_values(ones(3, 3), at3, bad)),
+    ("query_positions", bad_at, lambda bad: plain.scores(ones(3, 4), ones(3, 4), bad, at3)),
+    ("key_positions", bad_at, lambda bad: plain.scores(ones(3, 4), ones(3, 4), at3, bad)),
+    ("query_positions", st.just(torch.zeros(3, 3).long()), lambda bad: plain.scores(ones(2, 3, 4), ones(2, 3, 4), bad, at3)),
+    ("key_positions", st.just(torch.zeros(3, 3).long()), lambda bad: plain.scores(ones(2, 3, 4), ones(2, 3, 4), at3, bad)),
 ]  # fmt: skip
 
 

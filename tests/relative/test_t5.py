@@ -318,17 +318,17 @@ REFUSED = [
     ("num_buckets", bad_count | odd, lambda bad: T5(2, num_buckets=bad)),
     ("max_distance", bad_count, lambda bad: T5(2, max_distance=bad)),
     ("bidirectional", not_a_flag, lambda bad: T5(2, bidirectional=bad)),
-    ("q", bad_vectors | bad_heads, lambda bad: T5(2).on_scores(bad, q3, positions3, positions3)),
-    ("k", bad_vectors | bad_heads, lambda bad: T5(2).on_scores(q3, bad, positions3, positions3)),
+    ("q", bad_vectors | bad_heads, lambda bad: T5(2).scores(bad, q3, positions3, positions3)),
+    ("k", bad_vectors | bad_heads, lambda bad: T5(2).scores(q3, bad, positions3, positions3)),
     (
         "query_positions",
         not_integers | bad_length | st.just(torch.tensor(0)),
-        lambda bad: T5(2).on_scores(q3, q3, bad, positions3),
+        lambda bad: T5(2).scores(q3, q3, bad, positions3),
     ),
     (
         "key_positions",
         not_integers | bad_length | st.just(torch.tensor(0)),
-        lambda bad: T5(2).on_scores(q3, q3, positions3, bad),
+        lambda bad: T5(2).scores(q3, q3, positions3, bad),
     ),
 ]
 

@@ -287,13 +287,13 @@ REFUSED = [
     ("distances", st.sampled_from([torch.ones(3, 4, dtype=torch.int64), None]), lambda bad: TransformerXL(4, lambda distance: bad).distance_keys(at3)),
     ("distance", not_integers, lambda bad: plain.distance_keys(bad)),
     ("q", st.one_of(bad_vectors, st.just(ones(3, 5))), lambda bad: plain.on_query(bad, at3)),
-    ("q", st.one_of(bad_vectors, st.just(ones(3, 5))), lambda bad: plain.on_scores(bad, ones(3, 4), at3, at3)),
+    ("q", st.one_of(bad_vectors, st.just(ones(3, 5))), lambda bad: plain.scores(bad, ones(3, 4), at3, at3)),
     ("q", st.sampled_from([ones(3, 4), ones(5, 3, 4), ones(3, 1, 3, 4)]), lambda bad: TransformerXL(4, waves, num_heads=2).on_query(bad, at3)),
-    ("k", bad_vectors, lambda bad: plain.on_scores(ones(3, 4), bad, at3, at3)),
-    ("query_positions", not_integers, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
-    ("key_positions", not_integers, lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), at3, bad)),
-    ("query_positions", st.sampled_from([torch.arange(4), torch.arange(1), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), bad, at3)),
-    ("key_positions", st.sampled_from([torch.arange(4), torch.arange(1), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: plain.on_scores(ones(3, 4), ones(3, 4), at3, bad)),
+    ("k", bad_vectors, lambda bad: plain.scores(ones(3, 4), bad, at3, at3)),
+    ("query_positions", not_integers, lambda bad: plain.scores(ones(3, 4), ones(3, 4), bad, at3)),
+    ("key_positions", not_integers, lambda bad: plain.scores(ones(3, 4), ones(3, 4), at3, bad)),
+    ("query_positions", st.sampled_from([torch.arange(4), torch.arange(1), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: plain.scores(ones(3, 4), ones(3, 4), bad, at3)),
+    ("key_positions", st.sampled_from([torch.arange(4), torch.arange(1), torch.zeros(2, 3, dtype=torch.int64)]), lambda bad: plain.scores(ones(3, 4), ones(3, 4), at3, bad)),
 ]  # fmt: skip
 
 

@@ -281,8 +281,10 @@ def test_rotary_made_on_meta_has_its_frequencies_once_its_model_is_loaded():
     assert torch.equal(model[0].on_query(x, at(range(3))), Rotary(8, base=100.0).on_query(x, at(range(3))))
 
 
-def test_rotary_shows_its_base_and_layout():
-    assert repr(Rotary(8, base=5e5, layout="half")) == "Rotary(8, base=500000.0, layout='half')"
+def test_rotary_shows_its_frequencies_and_layout():
+    assert repr(Rotary(4, base=100.0, layout="half")) == "Rotary(4, frequencies=1 … 0.1, layout='half')"
+    given = Rotary(frequencies=torch.ones(3, 2), attention_factor=1.5)
+    assert repr(given) == "Rotary(6, frequencies=3 pairs, 2 axes, layout='interleaved', attention_factor=1.5)"
 
 
 # For tests/notebooks/test_lessons.py: exercise, what is wrong, the change to the solution, what the verdict must say.
