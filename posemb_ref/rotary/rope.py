@@ -108,9 +108,8 @@ def rotation_matrix(position: int | float, dim: int, *, base: float = 10000.0) -
         If `position` or an angle is not a finite number, or as in `frequencies`.
     """
     expect.finite("position", position)
-    angle = angles(
-        torch.tensor(float(position), dtype=torch.float64), frequencies(dim, base=base), of="position and base"
-    )
+    at = torch.tensor(float(position), dtype=torch.float64)
+    angle = angles(at, frequencies(dim, base=base), of="position and base")
     cos, sin = angle.cos(), angle.sin()
     blocks = torch.stack((cos, -sin, sin, cos), dim=-1).unflatten(-1, (2, 2))
     return torch.block_diag(*blocks)

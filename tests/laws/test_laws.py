@@ -1,12 +1,23 @@
 """Every law can fail: it finds a known violator, and explains it with numbers."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from posemb_ref import laws
+from posemb_ref.attention import Encoding
+from posemb_ref.rotary.rope import Rotary
 
 DIM = 4
+
+
+def turn(x, angle):
+    """Turn the two halves of each row into each other."""
+    a, b = x.chunk(2, -1)
+    cos, sin = angle.to(x.dtype)[:, None].cos(), angle.to(x.dtype)[:, None].sin()
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
 
 
 def add(x, positions):
@@ -33,6 +44,58 @@ def nan(x, positions):
     return x * float("nan")
 
 
+def plain(q, k, m, n):
+    return q @ k.mT / 2
+
+
+TRANSFORMATIONS = {
+    "right": turn,
+    "counted from 1": lambda x, m: turn(x, m + 1),
+    "one half forgotten": lambda x, m: torch.cat((x[:, : DIM // 2], 0 * x[:, DIM // 2 :]), -1),
+    "grows with the position": lambda x, m: x * 1.0001 ** m[:, None],
+    "angle with the square of the position": lambda x, m: turn(x, m * m.abs()),
+    "angle with the length of the vector": lambda x, m: turn(x, m * x.norm(dim=-1)),
+    "angle with the length of the sequence": lambda x, m: turn(x, m * len(x)),
+    "added": lambda x, m: x + m.clamp(min=0)[:, None],
+    "wrong on the way back": lambda x, m: x + (turn(x, m) - x).detach(),
+}
+SCORES = {
+    "right": plain,
+    "other far away": lambda q, k, m, n: plain(q, k, m, n) * (1 - (m > 5000)[:, None] / 2),
+    "other for one pair": lambda q, k, m, n: plain(q, k, m, n) * (1 - (m == 8)[:, None] * (n == 8) / 2),
+    "larger": lambda q, k, m, n: 100 * plain(q, k, m, n),
+}
+LAYERS = {
+    "right": lambda x: 2 * x,
+    "sees order": lambda x: x.cumsum(0),
+    "sees what comes": lambda x: x - x.mean(0),
+}
+KINDS = [
+    (
+        TRANSFORMATIONS,
+        (
+            laws.identity_at_zero,
+            laws.norm_preservation,
+            laws.composition,
+            laws.linearity,
+            laws.locality,
+            laws.inverse_gradient,
+        ),
+    ),
+    (SCORES, (laws.shift_invariance, laws.toeplitz, laws.boundedness)),
+    (LAYERS, (laws.permutation_equivariance, laws.causality)),
+]
+
+
+@pytest.mark.parametrize(("subjects", "kind"), KINDS)
+def test_no_law_of_a_kind_is_superfluous(subjects, kind):
+    """Of any two laws, the first sees something wrong that the second does not."""
+    seen = {name: {law for law in kind if law(subject, dim=DIM)} for name, subject in subjects.items()}
+    assert seen.pop("right") == set()
+    for law, other in itertools.permutations(kind, 2):
+        assert any(law in found and other not in found for found in seen.values()), (law, other)
+
+
 VIOLATORS = [
     (laws.identity_at_zero, lambda x, positions: x + 1),
     (laws.norm_preservation, stretch),
@@ -41,9 +104,11 @@ VIOLATORS = [
     (laws.linearity, add),
     (laws.locality, mean_pool),
     (laws.locality, lambda x, positions: keep(x, positions)[:, :-1] + len(x)),
+    (laws.inverse_gradient, stretch),
     (laws.shift_invariance, laws.scores_of(add)),
     (laws.toeplitz, laws.scores_of(stretch)),
     (laws.boundedness, laws.scores_of(stretch)),
+    (laws.prefix_invariance, lambda x: x @ x.mT * torch.arange(len(x))),
 ]
 
 
@@ -74,6 +139,21 @@ def test_causality_finds_a_layer_that_sees_what_comes():
         assert str(broken).startswith("causality fails when the rows from 1 on change in entry (0, ")
 
 
+def test_causality_finds_a_chunk_that_sees_to_its_end():
+    chunked = lambda x: torch.cat([x[:64].cumsum(0), x[64:] + x[64:].sum(0)])  # noqa: E731
+    assert "when rows are appended to 65" in str(laws.causality(chunked, dim=DIM))
+
+
+def test_prefix_invariance_is_about_keys_that_a_query_may_see():
+    assert laws.prefix_invariance(lambda x: x @ x.mT + torch.ones(len(x), len(x)).triu(1) * len(x), dim=DIM) is None
+
+
+@pytest.mark.parametrize("far", [-64, -(2**20)])
+def test_boundedness_looks_far_into_both_directions(far):
+    scores = lambda q, k, m, n: q @ k.mT * (1 + 99 * (m[:, None] - n == far))  # noqa: E731
+    assert f"at distances around {far}" in str(laws.boundedness(scores, dim=DIM))
+
+
 def prefix_sums(x, y, m, n):
     return m[:, None] * y.cumsum(0)[-len(x) :]
 
@@ -86,6 +166,81 @@ def test_cached_equals_uncached_finds_a_cache_not_read_and_an_offset_ignored():
         assert str(broken).startswith("cached equals uncached fails for the token at position 1, with 1 before it")
 
 
+def attending(scale=1.0, accumulate=None):
+    """Causal attention with scores multiplied only at the end, or in another dtype."""
+
+    def attend(x, y, m, n):
+        scores = (x @ y.mT * scale).masked_fill(m[:, None] < n, -torch.inf)
+        work = x.dtype if accumulate is None or x.dtype == torch.float64 else accumulate
+        return (scores.to(work).softmax(-1) @ y.to(work)).to(x.dtype)
+
+    return attend
+
+
+def test_attention_parity_finds_scores_that_overflow_and_rough_sums():
+    scaled_before = laws.layer_attention(Encoding(), dim=DIM)
+    for dtype in (torch.float16, torch.bfloat16):
+        assert laws.attention_parity(scaled_before, dim=DIM, dtype=dtype) is None
+    late = laws.attention_parity(attending(DIM**-0.5), dim=DIM, dtype=torch.float16)
+    assert "for tokens of length 100 √dim in torch.float16: expected 1, found 0" in str(late)
+    rough = laws.attention_parity(attending(DIM**-0.5, torch.bfloat16), dim=DIM, dtype=torch.float32)
+    assert str(rough).startswith("attention parity fails for tokens in torch.float32 in entry")
+    assert laws.cached_equals_uncached(attending(DIM**-0.5), dim=DIM) is None
+
+
+def test_cached_decoding_finds_a_cache_forgotten_and_one_left_in_another_order():
+    right = laws.cached_decoder(Rotary(DIM), dim=DIM)
+    assert laws.cached_decoding(right, dim=DIM) is None
+    for wrong in (
+        lambda x, cache: right(x, None),
+        lambda x, cache: right(x, cache and [(k[:, 1:], v[:, 1:], n[1:]) for k, v, n in cache]),
+        lambda x, cache: right(x, cache and [(k.flip(1), v, n) for k, v, n in cache]),
+    ):
+        assert str(laws.cached_decoding(wrong, dim=DIM)).startswith("cached decoding fails for chunks of 1, 1, 1, 1")
+
+
+def test_cached_decoding_finds_what_only_a_second_layer_shows():
+    right = laws.cached_decoder(Rotary(DIM), dim=DIM)
+    assert laws.cached_decoding(lambda x, cache: right(x, cache and [cache[0]] * 2), dim=DIM) is not None
+
+
+def test_split_invariance_finds_tokens_that_see_another_document():
+    def packed(x, lengths, hidden=True):
+        document = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+        other = document[:, None] != document if hidden else torch.zeros(len(x), len(x), dtype=torch.bool)
+        return (x @ x.mT).masked_fill(other, -torch.inf).softmax(-1) @ x
+
+    assert laws.split_invariance(packed, dim=DIM) is None
+    broken = laws.split_invariance(lambda x, lengths: packed(x, lengths, hidden=False), dim=DIM)
+    assert str(broken).startswith("split invariance fails for documents of 4, 1, 5 tokens in entry (")
+
+
+def test_agreement_up_to_rows_forgives_one_number_per_row_and_no_other():
+    scores = torch.tensor([[0.0, 3.0, -torch.inf], [1.0, 1.0, 2.0]])
+    for added, same in (([[5.0], [-7.0]], True), ([[0.0, 0.0, 1.0]], False)):
+        found = laws.agreement_up_to_rows(
+            lambda added=added: scores + torch.tensor(added), reference=lambda: scores, cases=[()]
+        )
+        assert (found is None) == same
+    assert laws.agreement(lambda: scores + 1, reference=lambda: scores, cases=[()]) is not None
+
+
+def test_injectivity_finds_two_offsets_with_one_row():
+    offsets = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
+    assert laws.injectivity(lambda row, column: 3 * (row + 1) + column + 1, cases=offsets) is None
+    broken = laws.injectivity(lambda row, column: 2 * (row + 1) + column + 1, cases=offsets)
+    assert str(broken) == (
+        "injectivity fails for the input (-1, 1) and for the input (0, -1): expected different answers, found 2 twice"
+    )
+
+
+def test_history_finds_an_answer_that_another_call_has_changed():
+    kept = []
+    assert laws.history(abs, cases=[(-1,), (2,)]) is None
+    counted = laws.history(lambda value: kept.append(value) or len(kept), cases=[(1,), (2,)])
+    assert str(counted) == "history fails for the input (2), asked again: expected 2, found 3"
+
+
 def test_dtype_parity_finds_positions_in_half_precision_and_a_changed_dtype():
     broken = laws.dtype_parity(low_precision_positions, dim=DIM, dtype=torch.bfloat16)
     assert broken is not None
@@ -95,7 +250,7 @@ def test_dtype_parity_finds_positions_in_half_precision_and_a_changed_dtype():
 
 def test_device_parity_finds_an_answer_on_the_wrong_device():
     broken = laws.device_parity(lambda x, positions: x.to("meta"), dim=DIM, device=torch.device("cpu"))
-    assert broken.found == torch.device("meta")
+    assert (broken.expected, broken.found) == ("cpu", "meta")
 
 
 def test_agreement_finds_an_answer_remembered_from_another_case():

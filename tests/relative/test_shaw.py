@@ -156,13 +156,6 @@ def test_tables_of_zeros_leave_plain_attention():
         torch.testing.assert_close(found, attention(q, k, v, causal=causal), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("law", [laws.shift_invariance, laws.toeplitz])
-@pytest.mark.parametrize(("dim", "max_distance", "seed"), [(4, 2, 5), (5, 1, 9), (8, 30, 0), (1, 0, 1)])
-def test_the_laws_of_relative_scores(law, dim, max_distance, seed):
-    made = encoding(dim, max_distance=max_distance, seed=seed).cpu().requires_grad_(False)
-    assert law(laws.layer_scores(made, dim=dim), dim=dim) is None
-
-
 def test_scores_are_not_bounded_by_the_lengths_of_query_and_key_but_by_the_table():
     made = encoding(8, max_distance=3, seed=2).cpu().requires_grad_(False)
     assert "boundedness" in str(laws.boundedness(made.scores, dim=8, scale=8**-0.5))
@@ -171,13 +164,6 @@ def test_scores_are_not_bounded_by_the_lengths_of_query_and_key_but_by_the_table
     for offset in (0, 3, -100_000):
         found = made.scores(q, k, torch.arange(7) + offset, torch.arange(9)) * 8**0.5
         assert (found.abs() <= q.norm(dim=-1)[:, None] * (k.norm(dim=-1) + longest) + 1e-9).all()
-
-
-@pytest.mark.parametrize("offset", [0, 1, -40, 100_000, 0])
-def test_where_the_counting_begins_does_not_matter(offset):
-    made, x, n = encoding(), vectors(3, 2, 6, 4), torch.arange(6, device=DEVICE)
-    # The rows of the tables, and with them the scores, are the same and not only close.
-    assert torch.equal(made(*x, n, n, causal=True), made(*x, n + offset, n + offset, causal=True))
 
 
 def test_the_encoding_feels_the_distance_its_sign_and_the_clip():
@@ -208,19 +194,6 @@ def test_the_values_carry_the_distance_when_all_scores_are_equal():
     np.testing.assert_allclose(found, means, rtol=0, atol=1e-12)
 
 
-def test_one_step_with_cached_keys_equals_the_whole_at_once():
-    made, x, n = encoding(), vectors(2, 9, 4), torch.arange(9, device=DEVICE)
-    whole = made(x, x, x, n, n, causal=True)
-    for t in range(9):
-        past = x[:, : t + 1]
-        step = made(x[:, t : t + 1], past, past, n[t : t + 1], n[: t + 1], causal=True)
-        torch.testing.assert_close(step, whole[:, t : t + 1], rtol=0, atol=1e-12)
-        by_function = shaw_attention(
-            x[:, t : t + 1], past, past, made.key_table, made.value_table, max_distance=2, causal=True
-        )
-        torch.testing.assert_close(by_function, whole[:, t : t + 1], rtol=0, atol=1e-12)
-
-
 def test_a_causal_model_trains_the_rows_of_the_past_and_no_others():
     made, x, n = encoding(max_distance=3), vectors(3, 6, 4), torch.arange(6, device=DEVICE)
     made(*x, n, n, causal=True).pow(2).sum().backward()
@@ -248,15 +221,6 @@ def test_no_tensor_grows_with_both_length_and_width():
         shaw_attention(*x, *tables, max_distance=4, causal=True)
     # One int64 per pair of positions, its distance, is the most.
     assert max(found.untyped_storage().nbytes() for _, found in watch.seen) <= 64 * 64 * 8
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_low_precision_queries_with_parameters_of_another_dtype(dtype):
-    made, n = encoding(), torch.arange(6, device=DEVICE)
-    x = vectors(3, 2, 6, 4, dtype=dtype)
-    found, exact = made(*x, n, n), made(*x.double(), n, n)
-    assert found.dtype == dtype and found.device == x.device
-    assert (found.double() - exact).abs().max() < 50 * torch.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

@@ -9,7 +9,6 @@ import torch
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from posemb_ref import laws
 from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.t5 import T5, bucket
 from tests.wrong_input import bad_count, bad_vectors, not_integers, trials
@@ -181,22 +180,6 @@ def test_attention_adds_the_bias_to_undivided_inner_products(causal):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("law", [laws.shift_invariance, laws.toeplitz])
-@pytest.mark.parametrize("parameters", PARAMETERS)
-def test_each_head_obeys_the_laws_of_relative_scores(parameters, law):
-    encoding, _ = encoding_of(3, parameters)
-    for h in range(3):
-        alone = T5(1, **options(*parameters)).double()
-        alone.load_state_dict({"table": encoding.table[:, h : h + 1].cpu()})
-        assert law(laws.layer_scores(alone, dim=6), dim=6) is None
-
-
-def test_it_does_not_claim_to_be_bounded():
-    encoding = T5(1).double()
-    torch.nn.init.constant_(encoding.table, 20.0)
-    assert laws.boundedness(laws.layer_scores(encoding, dim=6), dim=6) is not None
-
-
 def test_what_is_asked_and_answered_does_not_matter_to_the_bias_nor_the_bias_to_the_values():
     encoding, _ = encoding_of(2, (32, 128, True))
     m = at(range(50))
@@ -206,26 +189,6 @@ def test_what_is_asked_and_answered_does_not_matter_to_the_bias_nor_the_bias_to_
     assert encoding.on_values(one.softmax(-1), m, m) is None
     x = vectors(2, 50, 4)
     assert all(door(x, m) is x for door in (encoding.at_input, encoding.on_query, encoding.on_key))
-
-
-@pytest.mark.parametrize("bidirectional", [True, False])
-def test_one_query_at_a_time_with_cached_keys_gives_what_all_at_once_give(bidirectional):
-    encoding, _ = encoding_of(2, (16, 40, bidirectional))
-    x, positions = vectors(2, 60, 4), at(range(60)) + 7
-    at_once = encoding(x, x, x, positions, positions, causal=True)
-    for i in range(60):
-        seen = x[:, : i + 1], x[:, : i + 1]
-        step = encoding(x[:, i : i + 1], *seen, positions[i : i + 1], positions[: i + 1], causal=True)
-        torch.testing.assert_close(step[:, 0], at_once[:, i], rtol=0, atol=1e-12)
-
-
-def test_no_answer_is_remembered_from_other_parameters_or_positions():
-    made = {parameters: encoding_of(2, parameters) for parameters in PARAMETERS[:6]}
-    for parameters, offset in itertools.product([*made, *reversed(made)], (0, 500, 0)):
-        encoding, table = made[parameters]
-        m, n = [offset + 70], [offset, offset + 3, offset + 90]
-        found = encoding.on_scores(vectors(2, 1, 4), vectors(2, 3, 4), at(m), at(n))
-        np.testing.assert_array_equal(found.detach().cpu(), bias_by_loop(table, m, n, parameters))
 
 
 def test_the_bias_follows_its_table():
@@ -246,11 +209,6 @@ def test_the_bias_has_the_dtype_of_q_and_its_buckets_stay_exact(dtype):
         found = module.on_scores(vectors(2, 2, 4, dtype=dtype), vectors(2, 7, 4, dtype=dtype), at(m), at(n))
         assert found.dtype == dtype
         np.testing.assert_array_equal(found.detach().double().cpu(), bias_by_loop(rounded, m, n, (32, 128, True)))
-
-
-def test_a_low_precision_attention_runs_with_a_float32_table():
-    encoding, x = T5(2).to(DEVICE), vectors(2, 5, 4, dtype=torch.bfloat16)
-    assert encoding(x, x, x, at(range(5)), at(range(5)), causal=True).dtype == torch.bfloat16
 
 
 def test_the_bias_is_differentiable_in_the_table_and_unread_rows_stay_still():

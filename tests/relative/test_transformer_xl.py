@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from posemb_ref import laws
 from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.transformer_xl import TransformerXL, scores
 from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, trials
@@ -158,32 +157,6 @@ def test_the_encoding_and_the_function_agree(queries, keys):
     torch.testing.assert_close(made.scores(q, k, n[keys - queries :], n), by_function, rtol=0, atol=1e-12)
 
 
-LAWS = (laws.shift_invariance, laws.toeplitz)
-
-
-@pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize(("dim", "width", "seed"), [(4, 4, 5), (4, 6, 9), (8, 2, 0), (5, 4, 1)])
-def test_the_laws_of_relative_scores(law, dim, width, seed):
-    made = encoding(dim, width=width, seed=seed).cpu()
-    made.distance_vectors = lambda distance: waves(distance, width).cpu()
-    subject = laws.layer_scores(made, dim=dim)
-    assert law(lambda *args: subject(*args).detach(), dim=dim) is None
-
-
-@pytest.mark.parametrize("offset", [0, 1, -40, 100_000, 0])
-def test_where_the_counting_begins_does_not_matter(offset):
-    made, x, at = encoding(), vectors(3, 2, 6, 4), torch.arange(6, device=DEVICE)
-    # The distances, and with them the scores, are the same numbers and not only close.
-    assert torch.equal(made(*x, at, at, causal=True), made(*x, at + offset, at + offset, causal=True))
-
-
-def test_the_encoding_feels_the_distance_and_its_sign():
-    made, x, at = encoding(), vectors(3, 2, 6, 4), torch.arange(6, device=DEVICE)
-    there = made(*x, at, at)
-    assert (there - made(*x, at, 2 * at)).abs().max() > 1e-2
-    assert (there - made(*x, -at, -at)).abs().max() > 1e-2
-
-
 def test_no_position_reaches_the_values():
     made, at = encoding(), torch.arange(6, device=DEVICE)
     q, k, v = vectors(3, 2, 6, 4)
@@ -243,15 +216,6 @@ def test_fresh_parameters_are_small_and_random():
     made = TransformerXL(64, functools.partial(waves, width=64))
     for parameter in made.parameters():
         assert 0.01 < parameter.std() < 0.03
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_low_precision_queries_with_parameters_of_another_dtype(dtype):
-    made, at = encoding(), torch.arange(6, device=DEVICE)
-    q, k, v = vectors(3, 2, 6, 4, dtype=dtype)
-    found, exact = made(q, k, v, at, at), made(q.double(), k.double(), v.double(), at, at)
-    assert found.dtype == dtype and found.device == q.device
-    assert (found.double() - exact).abs().max() < 50 * torch.finfo(dtype).eps
 
 
 def ones(*shape):
