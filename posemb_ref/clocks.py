@@ -11,7 +11,9 @@ from torch import Tensor
 from posemb_ref import expect
 
 
-def frequencies(dim: int, *, base: float = 10000.0) -> Float64[Tensor, " pairs"]:
+def frequencies(
+    dim: int, *, base: float = 10000.0, device: torch.device | str | None = None
+) -> Float64[Tensor, " pairs"]:
     """Return θ_i = base^(−2i/dim) for i = 0 … dim/2 − 1, in radians per position (RoFormer, section 3.2.2).
 
     Parameters
@@ -20,6 +22,8 @@ def frequencies(dim: int, *, base: float = 10000.0) -> Float64[Tensor, " pairs"]
         Number of dimensions, two for each hand; positive and even.
     base
         Greater than 0. The papers' is 10000.
+    device
+        Where they lie; on the default device when None, and on the CPU where that device has no float64.
 
     Returns
     -------
@@ -33,7 +37,8 @@ def frequencies(dim: int, *, base: float = 10000.0) -> Float64[Tensor, " pairs"]
     """
     expect.even("dim", dim)
     expect.positive("base", base)
-    theta = float(base) ** (-2 * torch.arange(dim // 2, dtype=torch.float64) / dim)
+    pair = torch.arange(dim // 2, dtype=torch.float64, device=_with_float64(device))
+    theta = float(base) ** (-2 * pair / dim)
     expect.all_finite("the frequencies of base", theta)
     return theta
 
@@ -90,7 +95,7 @@ def angles(
         raise ValueError(f"frequencies must be (pairs,) or (pairs, axes), got shape {tuple(frequencies.shape)}")
     expect.all_finite("positions", positions)
     expect.all_finite("frequencies", frequencies)
-    device = "cpu" if positions.device.type == "mps" else positions.device
+    device = _with_float64(positions.device)
     positions, frequencies = positions.to(device).double(), frequencies.to(device).double()
     if frequencies.ndim == 1:
         angles = positions[..., None] * frequencies
@@ -99,3 +104,8 @@ def angles(
         angles = positions @ frequencies.mT
     expect.all_finite(f"the angles of {of}", angles)
     return angles
+
+
+def _with_float64(device: torch.device | str | None) -> torch.device | str | None:
+    """Return the device, or the CPU in the place of one that has no float64."""
+    return "cpu" if device is not None and torch.device(device).type == "mps" else device

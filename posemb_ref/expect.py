@@ -130,10 +130,10 @@ def readable(value: Tensor) -> bool:
     where a tensor has no entries of its own (meta, fake, or one of many under `vmap`).
     """
     return (
-        value.device.type == "cpu"
-        and type(value) in (Tensor, torch.nn.Parameter)
-        and not torch.compiler.is_compiling()
+        not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
+        and value.device.type == "cpu"
+        and type(value) in (Tensor, torch.nn.Parameter)
         and not torch._C._functorch.is_functorch_wrapped_tensor(value)
     )
 
@@ -185,7 +185,7 @@ def attention(q: object, k: object, *v: object) -> None:
         raise ValueError(f"q and k must have the same last axis, got {shapes(vectors)}")
     if v and k.shape[-2] != v[0].shape[-2]:
         raise ValueError(f"k and v must have the same number of rows, got {shapes(vectors)}")
-    if len({value.shape[:-2] for value in vectors.values()}) > 1:
+    if any(value.shape[:-2] != q.shape[:-2] for value in vectors.values()):
         raise ValueError(f"{names} must have the same leading axes, got {shapes(vectors)}")
 
 

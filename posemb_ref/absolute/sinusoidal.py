@@ -56,9 +56,10 @@ def sinusoidal(
     --------
     `Absolute(functools.partial(sinusoidal, dim=512))` adds these vectors at the input of attention.
     """
+    expect.exact("positions", positions)
     expect.choice("layout", layout, LAYOUTS)
     expect.floating_dtype("dtype", dtype)
-    cos, sin = tables(positions, frequencies(dim, base=base), dtype=dtype)
+    cos, sin = tables(positions, frequencies(dim, base=base, device=positions.device), dtype=dtype)
     if layout == "interleaved":
         return torch.stack((sin, cos), dim=-1).flatten(-2)
     return torch.cat((sin, cos), dim=-1)

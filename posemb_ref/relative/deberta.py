@@ -57,7 +57,7 @@ def bucket(
         return distance.clone()
     size = distance.clamp(min=-torch.iinfo(torch.int64).max).abs()  # int64 holds no |−2⁶³|
     # The released code's float32 operations in their order: checkpoints were trained with these roundings.
-    last = torch.log(torch.tensor((max_position - 1) / middle, dtype=torch.float32, device=distance.device))
+    last = torch.full((), (max_position - 1) / middle, dtype=torch.float32, device=distance.device).log()
     steps = torch.ceil(torch.log(size.clamp(min=middle).float() / middle) / last * (middle - 1))
     return torch.where(size <= middle, distance, distance.sign() * (middle + steps.long()))
 
@@ -282,8 +282,8 @@ def _expect_index(name: str, index: Tensor, q: Tensor, k: Tensor, table: Tensor)
     if index.shape[-2:] != pairs[-2:]:
         raise ValueError(f"{name} must be (query, key), here {pairs[-2:]}, got shape {tuple(index.shape)}")
     expect.broadcasts_to(name, index.shape, pairs)
-    outside = index[(index < 0) | (index >= table.shape[-2])]
-    if outside.numel():
+    outside = (index < 0) | (index >= table.shape[-2])
+    if expect.readable(index) and outside.any():
         raise IndexError(
-            f"{name} must be from 0 to {table.shape[-2] - 1}, a row of the tables, got {outside[0].item()}"
+            f"{name} must be from 0 to {table.shape[-2] - 1}, a row of the tables, got {index[outside][0].item()}"
         )

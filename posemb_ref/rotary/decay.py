@@ -52,7 +52,7 @@ def abel_bound(
     expect.same_device(q=q, k=k, distance=distance)
     h = _pairs(q) * _pairs(k).conj()
     steps = pad(h, (0, 1)).diff(dim=-1).abs().amax(-1)
-    angle = angles(distance, frequencies(q.shape[-1], base=base), of="distance and base")
+    angle = angles(distance, frequencies(q.shape[-1], base=base, device=q.device), of="distance and base")
     sums = torch.complex(angle.cos(), angle.sin()).cumsum(-1).abs().sum(-1)
     return steps.reshape(steps.shape + (1,) * sums.ndim) * sums
 

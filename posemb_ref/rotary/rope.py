@@ -58,7 +58,7 @@ def rotate(
     work = torch.promote_types(torch.promote_types(x.dtype, cos.dtype), torch.float32)
     cos, sin = cos.to(work), sin.to(work)
     if torch.compiler.is_compiling():
-        return _turn(x.to(work), cos, sin, layout).to(x.dtype)
+        return _turn(x, cos, sin, layout)
     turn = _turn_interleaved if layout == "interleaved" else _turn_half
     return turn(x, cos, sin).to(x.dtype)
 
@@ -66,8 +66,9 @@ def rotate(
 def _turn(x: Tensor, cos: Tensor, sin: Tensor, layout: str) -> Tensor:
     """Return (a cos − b sin, b cos + a sin) as it stands: one kernel when compiled, several when not."""
     members, shape = (-1, (-1, 2)) if layout == "interleaved" else (-2, (2, -1))
-    a, b = x.unflatten(-1, shape).unbind(members)
-    return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=members).flatten(-2)
+    a, b = (member.to(cos.dtype) for member in x.unflatten(-1, shape).unbind(members))
+    turned = (a * cos - b * sin).to(x.dtype), (b * cos + a * sin).to(x.dtype)
+    return torch.stack(turned, dim=members).flatten(-2)
 
 
 def _turn_interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -184,8 +185,7 @@ def _chosen(dim: int | None, base: float, given: Tensor | None) -> Float64[Tenso
     if (dim is None) == (given is None):
         raise TypeError(f"dim or frequencies must be given, and not both, got dim {dim!r} and frequencies {given!r}")
     if given is None:
-        with torch.device("cpu"):
-            return frequencies(dim, base=base)
+        return frequencies(dim, base=base, device="cpu")
     expect.exact("frequencies", given)
     if given.ndim not in (1, 2) or 0 in given.shape:
         raise ValueError(f"frequencies must be (pairs,) or (pairs, axes), got shape {tuple(given.shape)}")
