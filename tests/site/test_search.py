@@ -62,6 +62,7 @@ ASKED = {
     "KV cache": ["questions#q-cache", "precision#precision-kv-cache"],
     "complex": ["questions#q-complex", "plane"],
     "precision": ["precision"],
+    "fp16": ["precision"],
     "more tokens than rows": ["questions#q-512", "learned#learned-max-length"],
     "replace position embeddings": ["learned#learned-swap"],
     "padding_idx": ["questions#q-514", "learned#learned-roberta-514"],
@@ -91,15 +92,19 @@ ASKED = {
 NAMES = {
     "learned positions": "learned",
     "sinusoidal": "sinusoidal",
+    "relative position encoding": "shaw",
     "Shaw": "shaw",
     "Transformer-XL": "transformer_xl",
     "T5": "t5",
     "DeBERTa": "deberta",
     "RoPE": "rope",
     "rotary embedding": "rope",
+    "rotary position embedding": "rope",
+    "RoFormer": "rope",
     "how does RoPE work": "rope",
     "linear attention": "linear_attention",
     "decay": "decay",
+    "layout": "layout",
 }
 
 
