@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "verification.md"
 MUTANTS = ROOT / "tests" / "mutants.json"
 PARTS = ("absolute", "relative", "rotary")
+CORE = ("clocks",)  # what several methods share, and papers define
+TESTS = ROOT / "tests"
 SOURCE = re.compile(r"\(([^()]*\b(?:eqs?\.|section|appendix) [^()]*(?:\([\d–]+\)[^()]*)*)\)")
 DIFFERENCE = re.compile(r"\((?:exactly|below [^)]*)\)")
 NOTES = re.compile(r"\b(evidence|agrees)\(")
@@ -30,6 +33,18 @@ This page was not written by hand. The tests note what they have shown, and when
 down here; a page that no longer says what the tests show fails them. For each public name of `posemb_ref` you find the
 equation that it implements, the lesson that derives it, the laws that were tried on it without finding a counterexample,
 and the independent implementations with which it was compared. A difference is given as the power of ten above it.
+"""
+TORCH_HEAD = """## As PyTorch is used
+
+Does a function compile and export as one graph, work for each member of a batch under `vmap`, on tensors of the device
+`meta` (which have a shape and no numbers), in a trace, and in `inference_mode`, and can it be differentiated twice? Each
+way was tried with numbers, and its answer compared.
+"""
+STATEMENTS_HEAD = """## What the lessons state
+
+Does a lesson's own check fail when the statement beside it is made false? Each displayed formula and theorem is a
+definition or an assumption, or it is asserted by a cell. In the cell a sign is turned over, an index moved, a factor or a
+hypothesis left out, and the cell has to fail.
 """
 MUTANTS_HEAD = """## Mutants
 
@@ -83,6 +98,39 @@ def shown(exponent):
     return "exactly" if exponent == -math.inf else f"below $10^{{{exponent}}}$"
 
 
+def used(notes):
+    """Tabulate which function is used in which way of PyTorch, and why not."""
+    ways = list(dict.fromkeys(way for kind, way in sorted(value[1:3] for value in notes if value[1] == "torch")))
+    names = sorted({value[0] for value in notes if value[1] == "torch"})
+    table = [f"| Function | {' | '.join(ways)} |", f"| :-- {'| :-: ' * len(ways)}|"]
+    holes = {}
+    for name in names:
+        cells = []
+        for way in ways:
+            if (name, "torch", way) in notes:
+                cells.append("yes")
+            else:
+                reason = next((why for _, _, _, why in (v for v in notes if v[:3] == (name, "no torch", way))), None)
+                cells.append("" if reason is None else f"no ({holes.setdefault(reason, len(holes) + 1)})")
+        table.append(f"| `{name}` | {' | '.join(cells)} |")
+    return ["\n".join(table), "\n".join(f"({number}) It {reason}." for reason, number in holes.items())]
+
+
+def stated(notes):
+    """Tabulate the statements of each lesson, and how many false variants of them its cells have refused."""
+    table = ["| Lesson | Stated | Defined or assumed | Asserted | False variants refused |", "| :-- |" + " --: |" * 4]
+    for part in PARTS:
+        for path in sorted((TESTS / part).glob("*.toml")):
+            lesson = f"{part}/{path.stem}"
+            entries = tomllib.loads(path.read_text(encoding="utf-8"))["statement"]
+            given = sum("is" in entry for entry in entries)
+            refused = sum(value[:2] == (lesson, "refused") for value in notes)
+            table.append(
+                f"| {{doc}}`../lessons/{lesson}` | {len(entries)} | {given} | {len(entries) - given} | {refused} |"
+            )
+    return ["\n".join(table)]
+
+
 def mutants(found):
     """Say how many mutants the tests have killed, and why others survive."""
     table = ["| Module | Killed |", "| :-- | :-- |"]
@@ -99,7 +147,10 @@ def mutants(found):
 
 def render(notes):
     """Write the page."""
-    sections = [HEAD]
+    sections = [HEAD, "## Core"]
+    for name in CORE:
+        module = import_module(f"posemb_ref.{name}")
+        sections += [entry(f"{name}.{member.__name__}", module, member, notes) for member in public(module)]
     for part in PARTS:
         sections.append(f"## {part.capitalize()}")
         for path in sorted((ROOT / "posemb_ref" / part).glob("[a-z]*.py")):
@@ -107,6 +158,7 @@ def render(notes):
             module = import_module(f"posemb_ref.{name}")
             sections.append(f"### {{doc}}`../lessons/{part}/{path.stem}`")
             sections += [entry(f"{name}.{member.__name__}", module, member, notes) for member in public(module)]
+    sections += [TORCH_HEAD, *used(notes), STATEMENTS_HEAD, *stated(notes)]
     sections += mutants(json.loads(MUTANTS.read_text(encoding="utf-8")))
     return "\n\n".join(section.strip("\n") for section in sections) + "\n"
 

@@ -47,6 +47,7 @@ def test_a_statement_is_true_for_a_reason_or_says_what_it_is(name):
 
 
 @pytest.mark.parametrize(("name", "old", "new"), FALSE)
-def test_the_check_fails_on_a_false_variant(name, old, new):
+def test_the_check_fails_on_a_false_variant(evidence, name, old, new):
     with pytest.raises(AssertionError):
         Lesson(name).altered(old, new)
+    evidence(name, "refused", old, new)

@@ -6,7 +6,6 @@ Nothing here takes its expected value from the code under test.
 import itertools
 import math
 
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -71,8 +70,8 @@ def test_tables_agree_with_arbitrary_precision(evidence, position, base, dtype, 
     for table, values in zip(found, expected, strict=True):
         assert table.dtype == dtype
         np.testing.assert_allclose(table[0].double().cpu(), values, rtol=0, atol=tolerance)
-    evidence("rotary.rope.tables", "dtype", str(dtype)[6:])
-    evidence("rotary.rope.tables", "peer", f"mpmath {mpmath.__version__}", math.ceil(math.log10(tolerance)))
+    evidence("clocks.tables", "dtype", str(dtype)[6:])
+    evidence("clocks.tables", "peer", f"mpmath {mpmath.__version__}", math.ceil(math.log10(tolerance)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int16, torch.uint8])
@@ -214,28 +213,6 @@ def test_no_answer_is_remembered_from_another_base():
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dim", [4, 6])
-def test_rotate_is_differentiable_in_x_and_in_its_tables(evidence, layout, dim):
-    x, (cos, sin) = vectors(2, 3, dim), tables_of(range(3), theta(4))
-    inputs = [value.requires_grad_() for value in (x, cos, sin)]
-    assert torch.autograd.gradcheck(lambda *args: rotate(*args, layout=layout), inputs)
-    evidence("rotary.rope.rotate", "law", "differentiable")
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("width", [8, 4])
-@pytest.mark.filterwarnings("ignore")  # of torch's compiler about itself
-def test_rotate_compiles_whole(evidence, layout, width, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the compiler cannot read the type checker
-    torch._dynamo.reset()
-    x, (cos, sin) = vectors(2, 5, 8, dtype=torch.float32), tables_of(range(5), theta(width), torch.float32)
-    compiled = torch.compile(lambda *args: rotate(*args, layout=layout), fullgraph=True, backend="aot_eager")
-    expected = turned(x.double().cpu().numpy(), range(5), theta(width), layout)
-    np.testing.assert_allclose(compiled(x, cos, sin).cpu(), expected, atol=1e-6)
-    evidence("rotary.rope.rotate", "law", "compiles whole")
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_vmap_over_x_and_over_x_with_its_tables(evidence, layout):
     x, positions = vectors(3, 5, 8), np.arange(15).reshape(3, 5)
@@ -247,14 +224,6 @@ def test_vmap_over_x_and_over_x_with_its_tables(evidence, layout):
     expected = np.stack([turned(row.cpu().numpy(), positions[0], theta(8), layout) for row in x])
     np.testing.assert_allclose(one.cpu(), expected, atol=1e-12)
     evidence("rotary.rope.rotate", "law", "under vmap")
-
-
-def test_vmap_over_positions():
-    positions, theta = at(np.arange(15).reshape(3, 5)), frequencies(8)
-    for found, expected in zip(
-        torch.vmap(lambda positions: tables(positions, theta))(positions), tables(positions, theta), strict=True
-    ):
-        assert torch.equal(found, expected)
 
 
 def test_rotary_in_bfloat16_keeps_its_frequencies():
