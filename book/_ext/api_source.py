@@ -7,7 +7,7 @@ package, so that page is named here when the package has changed.
 Docstrings are plain text with mathematics in it: a bar in one, as in |q|, is a bar. And a default
 value that unpacks another is shown as an ellipsis, because Sphinx cannot read it.
 
-On the API page, a line such as `{everything in} posemb_ref.relative.t5` stands for all that a module defines for others.
+On the API page, a line such as `{everything in} posemb_ref.relative.t5` stands for all that it defines for others.
 """
 
 import ast

@@ -12,11 +12,10 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.deberta import P2C, DeBERTa, bucket, disentangled_scores, relative_index
+from tests.common import DEVICE, at, vectors
 from tests.wrong_input import bad_count, bad_vectors, not_integers, not_one_of, trials
 
-DEVICE = lesson_device()
 BUCKETS = [(2, 3), (2, 9), (3, 9), (6, 5), (6, 20), (7, 20), (8, 32), (32, 128), (256, 512), (256, 200), (512, 1024)]
 OPTIONS = [
     {"span": span, "p2c": p2c, **more}
@@ -61,15 +60,6 @@ def by_loops(q, k, table_q, table_k, m, n, *, span, p2c="paper", num_buckets=Non
         answered = asked if p2c == "released" else row(n[j], m[i], span, num_buckets, max_position)
         out[i, j] = q[i] @ k[j] + q[i] @ table_k[asked] + k[j] @ table_q[answered]
     return out / math.sqrt(3 * q.shape[-1])
-
-
-def vectors(*shape, dtype=torch.float64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
-
-
-def at(positions):
-    return torch.tensor(list(positions), device=DEVICE)
 
 
 def arrays(*tensors):

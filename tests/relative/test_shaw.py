@@ -7,24 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from posemb_ref import laws
 from posemb_ref.attention import attention
-from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.shaw import Shaw, clip_distance, shaw_attention
+from tests.common import DEVICE, Watch, at, vectors
 from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, quick, trials
-
-DEVICE = lesson_device()
-
-
-def vectors(*shape, dtype=torch.float64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
-
-
-def at(positions):
-    return torch.as_tensor(positions, device=DEVICE)
 
 
 def one_head(q, k, v, m, n, key_vector, value_vector, *, causal=False):
@@ -199,20 +187,6 @@ def test_a_causal_model_trains_the_rows_of_the_past_and_no_others():
     made(*x, n, n, causal=True).pow(2).sum().backward()
     for table in (made.key_table, made.value_table):
         assert (table.grad.abs().sum(-1) > 0).tolist() == [False] * 3 + [True] * 4
-
-
-class Watch(TorchDispatchMode):
-    """Note every operation of torch and what it returns."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        found = function(*args, **(kwargs or {}))
-        if isinstance(found, torch.Tensor):
-            self.seen.append((function.__name__, found))
-        return found
 
 
 def test_no_tensor_grows_with_both_length_and_width():

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.t5 import T5, bucket
+from tests.common import DEVICE, Watch, at, vectors
 from tests.wrong_input import bad_count, bad_vectors, not_integers, trials
 
-DEVICE = lesson_device()
 TABLES = [(32, 128), (32, 256), (16, 64), (64, 1024), (4, 5), (6, 4), (320, 800)]
 PARAMETERS = [(*table, both) for table in TABLES for both in (True, False)]
 
@@ -41,15 +39,6 @@ def bias_by_loop(table, m, n, parameters):
     for h, i, j in itertools.product(range(table.shape[1]), range(len(m)), range(len(n))):
         bias[h, i, j] = table[whole_number_bucket(int(m[i]) - int(n[j]), *parameters), h]
     return bias
-
-
-def vectors(*shape, dtype=torch.float64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
-
-
-def at(positions):
-    return torch.as_tensor(positions, device=DEVICE)
 
 
 def encoding_of(heads, parameters, seed=0):
@@ -224,26 +213,14 @@ def test_the_bias_is_differentiable_in_the_table_and_unread_rows_stay_still():
     assert encoding.table.grad[:, 0].tolist() == [4, 3, 3, 0, 0, 3, 3, 0]
 
 
-class Floats(TorchDispatchMode):
-    """Notes how many numbers each new tensor of floats holds."""
-
-    def __init__(self):
-        super().__init__()
-        self.sizes = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor) and result.is_floating_point():
-            self.sizes.append(result.untyped_storage().nbytes() // result.element_size())
-        return result
-
-
 def test_floats_are_made_once_per_distance_and_once_at_the_end_for_the_pairs():
     encoding, _ = encoding_of(2, (32, 128, True))
     q, m = vectors(2, 700, 1), at(range(700))
-    with torch.no_grad(), Floats() as seen:
+    with torch.no_grad(), Watch() as watch:
         encoding.on_scores(q, q, m, m)
-    large = [size for size in seen.sizes if size > 2 * (2 * 128 + 1)]
+    floats = [value for _, value in watch.seen if value.is_floating_point()]
+    sizes = [value.untyped_storage().nbytes() // value.element_size() for value in floats]
+    large = [size for size in sizes if size > 2 * (2 * 128 + 1)]
     assert large == [2 * 700 * 700]
 
 

@@ -9,17 +9,11 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from posemb_ref.lesson.device import lesson_device
 from posemb_ref.relative.transformer_xl import TransformerXL, scores
+from tests.common import DEVICE, vectors
 from tests.wrong_input import bad_count, bad_vectors, not_a_tensor, not_floats, not_integers, trials
 
-DEVICE = lesson_device()
 LENGTHS = [(1, 1), (1, 6), (4, 4), (3, 7), (5, 6)]  # queries, keys
-
-
-def vectors(*shape, dtype=torch.float64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
 
 
 def wave(distance, width):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from posemb_ref.rotary.linear_attention import linear_attention
 from posemb_ref.rotary.rope import frequencies, tables
+from tests.common import Watch
 from tests.wrong_input import bad_vectors, trials
 
 DIM = 6
@@ -116,21 +117,12 @@ def test_a_query_without_features_is_refused():
 
 
 def test_the_largest_tensor_grows_as_the_length():
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Largest(TorchDispatchMode):
-        numbers = 0
-
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            result = function(*args, **(kwargs or {}))
-            self.numbers = max(self.numbers, result.numel() if isinstance(result, torch.Tensor) else 0)
-            return result
 
     def largest(length, causal):
         q, k, v = rows(length, DIM), rows(length, DIM), rows(length, 4)
-        with Largest() as seen:
+        with Watch() as watch:
             linear_attention(q, k, v, rotation=rotation(range(length)), causal=causal)
-        return seen.numbers
+        return max(found.numel() for _, found in watch.seen)
 
     for causal in (False, True):
         assert largest(512, causal) == 2 * largest(256, causal)

@@ -12,12 +12,11 @@ import pytest
 import sympy
 import torch
 
-from posemb_ref.lesson.device import lesson_device
 from posemb_ref.rotary.rope import Rotary, frequencies, rotate, rotation_matrix, tables
+from tests.common import DEVICE, at, vectors
 
 BASES = (10000.0, 500000.0, 100.0, 0.5)
 LAYOUTS = ("interleaved", "half")
-DEVICE = lesson_device()
 
 
 def theta(dim, base=10000.0):
@@ -35,15 +34,6 @@ def turned(x, positions, thetas, layout):
             out[..., row, a] = u * np.cos(angle) - v * np.sin(angle)
             out[..., row, b] = v * np.cos(angle) + u * np.sin(angle)
     return out
-
-
-def vectors(*shape, dtype=torch.float64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
-
-
-def at(positions):
-    return torch.as_tensor(positions, device=DEVICE)
 
 
 def tables_of(positions, thetas, dtype=torch.float64):
