@@ -4,8 +4,8 @@
 
 The largest contentful paint of a page (the moment when the largest text or picture of the first view is shown, in the
 fonts that a script brings) is compared with that of a copy without formulas, on a processor slowed four times. Machines
-differ and are busy, so only the ratio means anything: it is the median over rounds. Beside it stand how much of the first
-view moves while the page loads, at worst, and what that view weighs, compressed.
+differ and are busy, so only the ratio means anything: it is the median over rounds. Beside it stand how much of the
+first view moves while the page loads, at worst, and what that view weighs, compressed.
 """
 
 import re
