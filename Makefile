@@ -21,7 +21,7 @@ help:
 	@echo "make refresh   run the lessons again and store their outputs (LESSON=path for one)"
 	@echo "make lint      check style and formatting, notebooks included"
 	@echo "make pdf       print the whole book as one PDF (needs Chromium)"
-	@echo "make bench     measure the rotation and linear attention against other implementations"
+	@echo "make bench     measure the rotation and linear attention against others, and how fast pages appear"
 	@echo "make clean     remove what was built (the environment stays)"
 
 book: site
@@ -72,9 +72,10 @@ lint: .venv/all.stamp
 pdf: site .venv/all.stamp
 	@$(BIN)/python book/pdf.py
 
-bench: .venv/all.stamp
+bench: site .venv/all.stamp
 	$(BIN)/python -m bench.rotary.rope
 	$(BIN)/python -m bench.rotary.linear_attention
+	$(BIN)/python -m bench.site.page
 
 clean:
 	rm -rf _build mutants .pytest_cache .ruff_cache .hypothesis
