@@ -5,8 +5,11 @@ LESSON ?= $(shell find lessons book -name '*.ipynb' -not -path '*/.*' | sort)
 JOBS   ?= 2
 
 BIN   := .venv/bin
-PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# `make test CONSTRAINTS=` takes the newest version of everything.
+CONSTRAINTS ?= constraints.txt
+PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS))
 PAGES := _build/html
+SCRIPTS := $(filter-out %.min.js,$(wildcard book/_static/*.js book/_static/*/*.js))
 NBVAL := $(if $(filter-out cpu,$(POSEMB_DEVICE)),--nbval-lax,--nbval)
 
 .PHONY: help book site test verify mutants lab refresh lint bench pdf clean
@@ -19,7 +22,7 @@ help:
 	@echo "make mutants   plant small mistakes in the code one at a time, and see which ones the tests miss"
 	@echo "make lab       open the lessons in JupyterLab"
 	@echo "make refresh   run the lessons again and store their outputs (LESSON=path for one)"
-	@echo "make lint      check style and formatting, notebooks included"
+	@echo "make lint      check style and formatting, notebooks and scripts of the figures included"
 	@echo "make pdf       print the whole book as one PDF (needs Chromium)"
 	@echo "make bench     measure the rotation and linear attention against others, and how fast pages appear"
 	@echo "make clean     remove what was built (the environment stays)"
@@ -40,7 +43,7 @@ site: .venv/book.stamp
 
 # One thread each: as many processes as cores already run side by side.
 test: site .venv/all.stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs \
 	  $(NBVAL) --nbval-current-env --nbval-cell-timeout=300 \
 	  --nbval-sanitize-with tests/notebooks/sanitize.cfg tests lessons book
 
@@ -53,10 +56,10 @@ mutants: .venv/all.stamp
 	$(BIN)/python -m tests.mutants
 
 lab: .venv/all.stamp
-	$(BIN)/jupyter lab lessons
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) lessons
 
 refresh: .venv/all.stamp
-	@set -e; set -- $(LESSON); total=$$#; done=0; \
+	@export SOURCE_DATE_EPOCH=0; set -e; set -- $(LESSON); total=$$#; done=0; \
 	for lesson in "$$@"; do \
 	  done=$$((done + 1)); echo "[$$done/$$total] $$lesson"; \
 	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level=WARN \
@@ -68,6 +71,7 @@ refresh: .venv/all.stamp
 lint: .venv/all.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint --deny-warnings $(SCRIPTS)
 
 pdf: site .venv/all.stamp
 	@$(BIN)/python book/pdf.py
@@ -78,14 +82,15 @@ bench: site .venv/all.stamp
 	$(BIN)/python -m bench.site.page
 
 clean:
-	rm -rf _build mutants .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build mutants .pytest_cache .hypothesis
+	find . -name .ruff_cache -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .venv/python.stamp:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "This book needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "This book needs Python 3.11 or newer, and '$(PYTHON)' is $$("$(PYTHON)" --version 2>&1)." \
 	    "Name another with: make book PYTHON=python3.12"; exit 1; }
 	@echo "Making the environment in .venv"
-	@$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -m venv .venv
 	@touch $@
 
 .venv/book.stamp: .venv/python.stamp requirements/book.txt constraints.txt

@@ -197,7 +197,7 @@
 
     stage.start(FIRST);
     field(stage, words.split);
-    const go = list(stage, seen);
+    list(stage, seen);
     stage.choice({ key: "positions", label: "positions", options: POSITIONS });
     const place = ({ order, word }) => order.indexOf(word);
     const move = (label, step) => stage.button({

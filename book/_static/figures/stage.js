@@ -160,7 +160,7 @@
 
     // ---- controls
 
-    slider({ key, label, min, max, step, value, format = String, text = format, get = (s) => s[key], set = (v) => ({ [key]: v }) }) {
+    slider({ key, label, min, max, step, format = String, text = format, get = (s) => s[key], set = (v) => ({ [key]: v }) }) {
       const id = `${this.id}-${key}`;
       this.controls ??= this.side.append("div").attr("class", "figure-controls");
       const row = this.controls.append("div").attr("class", "figure-slider");
@@ -258,7 +258,7 @@
      * keys choose state[key] = [row, column]; a mouse that rests on a cell puts it in state[over], null elsewhere.
      * text([row, column], state) is what a screen reader says of a cell. Gives the cells, for the figure to colour.
      */
-    grid({ svg, handles, x, y }, { key, over = `${key}Under`, label, size: [rows, columns], text }) {
+    grid({ handles, x, y }, { key, over = `${key}Under`, label, size: [rows, columns], text }) {
       for (const state of [this.first, this.state, this.shown]) state[over] = null;
       const id = (cell) => `${this.id}-${key}-${cell.join("-")}`;
       const grid = handles.append("g").attr("class", `figure-grid grid-${key}`).attr("role", "grid")
