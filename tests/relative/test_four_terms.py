@@ -75,7 +75,7 @@ PLANTED = [
     ("content_scale", "vectors compared", ("X @ B @ X.T, P @ B @ P.T", "X, P"), "agreement fails"),
     ("content_scale", "negative", ("    return (", "    return -("), "agreement fails .* expected 1, found -1"),
     ("untied", "grows with distance", ("-slope * positions", "slope * positions"), "agreement fails"),
-    ("untied", "the other way round", ("-slope * positions, ones], axis=1), np.stack([ones, slope", "slope * positions, ones], axis=1), np.stack([ones, -slope"), "agreement fails"),
+    ("untied", "the other way round", ("-slope * positions, ones], axis=1)\n    return asking, np.stack([ones, slope", "slope * positions, ones], axis=1)\n    return asking, np.stack([ones, -slope"), "agreement fails"),
     ("untied", "one vector for both", ("np.stack([ones, slope * positions], axis=1)", "np.stack([-slope * positions, ones], axis=1)"), "agreement fails"),
     ("untied", "slope twice", ("[ones, slope", "[ones, slope**2"), "agreement fails"),
     ("untied", "slope forgotten", ("-slope * positions", "-positions"), "agreement fails"),
