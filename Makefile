@@ -78,6 +78,7 @@ pdf: site .venv/all.stamp
 
 bench: site .venv/all.stamp
 	$(BIN)/python -m bench.rotary.rope
+	$(BIN)/python -m bench.rotary.compiled
 	$(BIN)/python -m bench.rotary.linear_attention
 	$(BIN)/python -m bench.site.page
 
