@@ -100,7 +100,13 @@ def written(elements, *, displaystyle):
 
 
 def flowing(elements):
-    """Write a row of a display as pieces. A long one is a box, in which a line may end within brackets too."""
+    """Write a row of a display as pieces. A long one is a box, in which a line may end within brackets too.
+
+    Where wide spaces part several formulas, each of them is a box: a line ends between two before it ends within one.
+    """
+    formulas = cut(elements, set())
+    if len(formulas) > 1:
+        return "<wbr>".join(f"<span>{flowing(each)}</span>" for each in formulas)
     pieces = []
     for piece in cut(elements, RELATIONS | SIGNS):
         parts = cut(piece, SIGNS | PRODUCTS, depth=1) if length(piece) > LONG else [piece]

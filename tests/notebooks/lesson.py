@@ -16,7 +16,7 @@ import torch
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 # A displayed formula, or the label of a theorem.
-STATEMENT = re.compile(r"^\$\$\n(.*?)\n\$\$|^:+\{prf:(?!proof).*?\n:label: (\S+)", re.DOTALL | re.MULTILINE)
+STATEMENT = re.compile(r"^ *\$\$\n(.*?)\n *\$\$|^:+\{prf:(?!proof).*?\n:label: (\S+)", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
