@@ -29,7 +29,7 @@ PAGES = [
     "lessons/rotary/rope",
 ]
 SLOWER = 4
-ROUNDS = 5
+ROUNDS = 9
 LATER = 1.3  # the most that the paint may take, in times of the paint without formulas
 FORMULA = re.compile(r"<math\b.*?</math>", re.DOTALL)
 PAINTED = """() => new Promise(done => {
