@@ -52,11 +52,11 @@ class Lesson:
     def names(self):
         """Run the lesson: the names that each of its cells finds defined."""
         matplotlib.use("agg")  # in this process only: a notebook's kernel must not inherit it
-        names, found = {"__name__": "__main__"}, []
+        self.live, found = {"__name__": "__main__"}, []
         with self._as_in_jupyter():
             for source in self.code:
-                found.append(_kept(names))
-                _run(_parse(source), names)
+                found.append(_kept(self.live))
+                _run(_parse(source), self.live)
         return found
 
     def before(self, exercise):
@@ -96,8 +96,20 @@ class Lesson:
     def altered(self, old, new):
         """Run the cell that has `old` with `new` in its place, and do not catch what it raises."""
         cell = self.cell_with(old)
-        with self._as_in_jupyter():
-            _run(_parse(self.code[cell].replace(old, new)), _kept(self.names[cell]))
+        with self._as_in_jupyter(), self._back_at(cell):
+            _run(_parse(self.code[cell].replace(old, new)), self.live)
+
+    @contextlib.contextmanager
+    def _back_at(self, cell):
+        """Let the lesson's names, which its functions look up, be those that a cell finds."""
+        before, end = _kept(self.names[cell]), dict(self.live)
+        self.live.clear()
+        self.live.update(before)
+        try:
+            yield
+        finally:
+            self.live.clear()
+            self.live.update(end)
 
     @contextlib.contextmanager
     def _as_in_jupyter(self):
