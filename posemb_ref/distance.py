@@ -18,7 +18,7 @@ def distances(
     Parameters
     ----------
     query_positions, key_positions
-        Whole numbers of at most 2**62 in size, `(..., query)` and `(..., key)`, in any order and with any gaps.
+        Whole numbers below 2**62 in size, `(..., query)` and `(..., key)`, in any order and with any gaps.
 
     Returns
     -------
@@ -28,10 +28,12 @@ def distances(
     Raises
     ------
     TypeError, ValueError
-        If one of them is not a tensor of integers with at least one axis, or their leading axes do not broadcast.
+        If one of them is not a tensor of such integers with at least one axis, or their leading axes do not broadcast.
     """
     expect.integers("query_positions", query_positions, min_rank=1)
     expect.integers("key_positions", key_positions, min_rank=1)
+    expect.subtractable("query_positions", query_positions)
+    expect.subtractable("key_positions", key_positions)
     expect.same_device(query_positions=query_positions, key_positions=key_positions)
     expect.broadcast(query_positions=query_positions, key_positions=key_positions)
     return query_positions.long()[..., :, None] - key_positions.long()[..., None, :]

@@ -99,6 +99,15 @@ def integers(name: str, value: object, *, min_rank: int = 0) -> None:
         raise TypeError(f"{name} must be integers that int64 holds, got {value.dtype}")
 
 
+def subtractable(name: str, value: Tensor) -> None:
+    """`value` holds integers below 2**62 in size, where that can be read: int64 holds the difference of any two."""
+    if not readable(value) or not value.numel():
+        return
+    least, most = value.min().item(), value.max().item()
+    if not -(2**62) < least <= most < 2**62:
+        raise ValueError(f"{name} must be integers below 2**62 in size, got {least} to {most}")
+
+
 def same_device(**tensors: Tensor) -> None:
     """All tensors lie on one device."""
     if len({value.device for value in tensors.values()}) > 1:

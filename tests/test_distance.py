@@ -25,3 +25,13 @@ def test_shift_puts_the_column_of_each_distance_under_its_key(queries, keys, bat
             distance = (keys - queries + i) - j
             expected[..., i, j] = x.numpy()[..., i, distance + queries - 1]
     np.testing.assert_array_equal(shift(x), expected)
+
+
+@pytest.mark.parametrize("far", [2**62, -(2**62), 2**63 - 1, -(2**63)])
+def test_a_position_whose_distance_int64_may_not_hold_is_refused(untyped, far):
+    near, far = torch.tensor([0, 2**62 - 1]), torch.tensor([0, far])
+    assert distances(near, -near).tolist() == [[0, 2**62 - 1], [2**62 - 1, 2**63 - 2]]
+    with pytest.raises(ValueError, match="^query_positions must be integers below"):
+        distances(far, near)
+    with pytest.raises(ValueError, match="^key_positions must be integers below"):
+        distances(near, far)

@@ -4,8 +4,9 @@
 
 The largest contentful paint of a page (the moment when the largest text or picture of the first view is shown, in the
 fonts that a script brings) is compared with that of a copy without formulas, on a processor slowed four times. Machines
-differ and are busy, so only the ratio means anything: it is the median over rounds. Beside it stand how much of the
-first view moves while the page loads, at worst, and what that view weighs, compressed.
+differ and are busy, so only the ratio means anything: it is that of the medians over rounds, in each of which both are
+visited, now the one first and now the other. Beside it stand how much of the first view moves while the page loads, at
+worst, and what that view weighs, compressed.
 """
 
 import re
@@ -28,7 +29,7 @@ PAGES = [
     "lessons/rotary/rope",
 ]
 SLOWER = 4
-ROUNDS = 5
+ROUNDS = 9
 LATER = 1.3  # the most that the paint may take, in times of the paint without formulas
 FORMULA = re.compile(r"<math\b.*?</math>", re.DOTALL)
 PAINTED = """() => new Promise(done => {
@@ -59,13 +60,17 @@ def measure(browser, name):
     copy = page.with_name(f"{page.stem}.plain.html")
     copy.write_text(plain, encoding="utf-8")
     try:
-        rounds = [(visit(browser, page), visit(browser, copy)) for _ in range(ROUNDS + 1)][1:]  # the first one warms up
+        visit(browser, page)  # warms up
+        visits = {page: [], copy: []}
+        for i in range(ROUNDS):
+            for path in (page, copy) if i % 2 else (copy, page):
+                visits[path].append(visit(browser, path))
     finally:
         copy.unlink()
-    ratio = statistics.median(whole[0] / bare[0] for whole, bare in rounds)
-    shift = max(whole[1] for whole, _ in rounds)
+    whole, bare = (statistics.median(paint for paint, *_ in visits[path]) for path in (page, copy))
+    shift = max(shift for _, shift, _ in visits[page])
     live = 'class="interactive ' in text
-    return formulas, live, ratio, shift, rounds[0][0][2]
+    return formulas, live, whole / bare, shift, visits[page][0][2]
 
 
 def main():

@@ -20,6 +20,7 @@ RELATIONS = set("=≠<>≤≥≪≫≈≡∼∈→↦⟺⟹⇒⇔∝⊂⊆")
 SIGNS = set("+−±∓")
 BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌈": "⌉", "⌊": "⌋", "|": "|", "‖": "‖"}
 PRODUCTS = set("⊙⋅")
+PRIMES = "′″"
 LONG = 18  # characters: what is shorter is not broken if that can be avoided
 ROOM = 1.0  # em: after a space as wide as this a line may end
 ENVIRONMENT = re.compile(r"\s*\\begin\{(equation|align|gather)\*?\}(.*)\\end\{\1\*?\}\s*", re.DOTALL)
@@ -32,7 +33,23 @@ OUTER = {"align": "aligned", "gather": "gathered"}
 def formula(tex, *, displaystyle):
     """Return the `<math>` element of a formula."""
     written = CONVERTER.convert_with_local_state(tex, displaystyle=displaystyle)
-    return ElementTree.fromstring(ENTITY.sub(lambda name: html.unescape(name[0]), written))
+    math = ElementTree.fromstring(ENTITY.sub(lambda name: html.unescape(name[0]), written))
+    for script in [*math.iter("msup"), *math.iter("msubsup")]:
+        lower_prime(script)
+    return math
+
+
+def lower_prime(script):
+    """Take a prime out of a superscript: the font draws it small and high already, and would have it so twice."""
+    base, *below, above = script
+    if set(above.text or "") - set(PRIMES) or not above.text:
+        return
+    above.set("lspace", "0")
+    above.set("rspace", "0")
+    primed = ElementTree.Element("mrow")
+    primed.extend([base, above])
+    script.tag = "msub" if below else "mrow"
+    script[:] = [primed, *below] if below else [base, above]
 
 
 def operator(element):
@@ -83,7 +100,13 @@ def written(elements, *, displaystyle):
 
 
 def flowing(elements):
-    """Write a row of a display as pieces. A long one is a box, in which a line may end within brackets too."""
+    """Write a row of a display as pieces. A long one is a box, in which a line may end within brackets too.
+
+    Where wide spaces part several formulas, each of them is a box: a line ends between two before it ends within one.
+    """
+    formulas = cut(elements, set())
+    if len(formulas) > 1:
+        return "<wbr>".join(f"<span>{flowing(each)}</span>" for each in formulas)
     pieces = []
     for piece in cut(elements, RELATIONS | SIGNS):
         parts = cut(piece, SIGNS | PRODUCTS, depth=1) if length(piece) > LONG else [piece]

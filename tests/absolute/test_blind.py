@@ -91,7 +91,7 @@ PLANTED = [
     ("weighted_means", "not normalised", (" / weights.sum(axis=-1, keepdims=True)", ""), "agreement fails"),
     ("weighted_means", "no exponential", ("np.exp(scores)", "np.abs(scores)"), "agreement fails"),
     ("weighted_means", "keys handed over", ("weights @ values", "weights @ keys"), "agreement fails"),
-    ("visible", "the wrong corner", ("np.arange(keys - queries, keys)", "np.arange(queries)"), r"\(1, 6\)"),
+    ("visible", "the wrong corner", ("np.arange(keys - queries, keys)", "np.arange(queries)"), r"queries=1, keys=6\)"),
     ("visible", "the future instead", (">=", "<="), "agreement fails"),
     ("visible", "not its own token", (">=", ">"), "agreement fails"),
     ("visible", "one token too many", ("keys - queries, keys)", "keys - queries + 1, keys + 1)"), "agreement fails"),

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import copy
 import functools
 import io
 import json
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
+import torch
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 # A displayed formula, or the label of a theorem.
-STATEMENT = re.compile(r"^\$\$\n(.*?)\n\$\$|^:+\{prf:(?!proof).*?\n:label: (\S+)", re.DOTALL | re.MULTILINE)
+STATEMENT = re.compile(r"^ *\$\$\n(.*?)\n *\$\$|^:+\{prf:(?!proof).*?\n:label: (\S+)", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -30,7 +33,7 @@ class Lesson:
     def __init__(self, name):
         path = LESSONS / f"{name}.ipynb"
         self.folder = path.parent
-        self.code, self.stubs, self.solutions, self.statements = [], {}, {}, []
+        self.code, self.prose, self.stubs, self.solutions, self.statements = [], "", {}, {}, []
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
             if cell["cell_type"] == "code":
@@ -38,6 +41,7 @@ class Lesson:
                     self.stubs[_function(_parse(source))] = len(self.code)
                 self.code.append(source)
                 continue
+            self.prose += source + "\n"
             self.statements += [" ".join((tex or label).split()) for tex, label in STATEMENT.findall(source)]
             if "{solution}" in source:
                 for block in BLOCK.findall(source):
@@ -51,13 +55,13 @@ class Lesson:
         names, found = {"__name__": "__main__"}, []
         with self._as_in_jupyter():
             for source in self.code:
-                found.append(dict(names))
+                found.append(_kept(names))
                 _run(_parse(source), names)
         return found
 
     def before(self, exercise):
         """Return the names that an exercise finds defined."""
-        return dict(self.names[self.stubs[exercise]])
+        return _kept(self.names[self.stubs[exercise]])
 
     def solution(self, exercise):
         """Return the source of the solution that the lesson gives."""
@@ -85,16 +89,15 @@ class Lesson:
     def cell_with(self, passage):
         """Return the index of the one cell that has a passage of code once."""
         found = [index for index, source in enumerate(self.code) if passage in source]
-        assert len(found) == 1, f"{passage!r} stands in {len(found)} cells"
-        assert self.code[found[0]].count(passage) == 1, f"{passage!r} stands more than once in its cell"
+        if sum(source.count(passage) for source in self.code) != 1:
+            raise ValueError(f"{passage!r} must stand in the lesson once; it is in {len(found)} cells")
         return found[0]
 
     def altered(self, old, new):
         """Run the cell that has `old` with `new` in its place, and do not catch what it raises."""
         cell = self.cell_with(old)
-        names = self.names[cell]
         with self._as_in_jupyter():
-            _run(_parse(self.code[cell].replace(old, new)), dict(names))
+            _run(_parse(self.code[cell].replace(old, new)), _kept(self.names[cell]))
 
     @contextlib.contextmanager
     def _as_in_jupyter(self):
@@ -119,6 +122,17 @@ def _function(body):
     ):
         return last.value.args[0].id
     return [node.name for node in body if isinstance(node, ast.FunctionDef)][-1]
+
+
+def _kept(names):
+    """Return the names as they are now: what is drawn from a generator later leaves them alone."""
+
+    def kept(value):
+        if isinstance(value, np.random.Generator):
+            return copy.deepcopy(value)
+        return value.clone_state() if isinstance(value, torch.Generator) else value
+
+    return {name: kept(value) for name, value in names.items()}
 
 
 def _parse(source):

@@ -123,8 +123,8 @@ PLANTED = [
     ("convert_fused", "the other way", ("to_half(query", "to_interleaved(query"), "agreement fails"),
     ("convert_fused", "one head", ("to_half(query, heads)", "to_half(query, 1)"), "agreement fails"),
     ("turn_part", "halves of the head", ("rotary_dim // 2", "len(x) // 2"), "stopped with ValueError"),
-    ("turn_part", "exponent over the head", ("/ rotary_dim", "/ len(x)"), "agreement fails for the input"),
-    ("turn_part", "clockwise", ("angles = position", "angles = -position"), "agreement fails for the input"),
+    ("turn_part", "exponent over the head", ("/ rotary_dim", "/ len(x)"), "agreement fails for the call"),
+    ("turn_part", "clockwise", ("angles = position", "angles = -position"), "agreement fails for the call"),
     ("turn_part", "one sign", ("+ first * sin", "- first * sin"), "agreement fails"),
     ("turn_part", "the rest dropped", (", rest))", ", 0 * rest))"), "agreement fails"),
 ]

@@ -4,9 +4,7 @@ Nothing here takes its expected value from the code under test.
 """
 
 import itertools
-import math
 
-import mpmath
 import numpy as np
 import pytest
 import sympy
@@ -39,42 +37,6 @@ def turned(x, positions, thetas, layout):
 def tables_of(positions, thetas, dtype=torch.float64):
     angles = np.asarray(positions, dtype=np.float64)[:, None] * thetas
     return [torch.tensor(f(angles), dtype=dtype, device=DEVICE) for f in (np.cos, np.sin)]
-
-
-@pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("dim", [2, 6, 64, 128])
-def test_frequencies_are_base_to_the_minus_2i_over_d(dim, base):
-    found = frequencies(dim, base=base)
-    assert found.dtype == torch.float64
-    np.testing.assert_allclose(found.numpy(), theta(dim, base), rtol=1e-14)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 2e-9)])
-@pytest.mark.parametrize("position", [0, 1, -7, 4097, 2**20, -(2**20)])
-@pytest.mark.parametrize("base", BASES[:2])
-def test_tables_agree_with_arbitrary_precision(evidence, position, base, dtype, tolerance):
-    found = tables(at([position]), frequencies(64, base=base), dtype=dtype)
-    with mpmath.workdps(50):
-        angles = [position * mpmath.mpf(base) ** (-mpmath.mpf(2 * i) / 64) for i in range(32)]
-        expected = [[float(f(angle)) for angle in angles] for f in (mpmath.cos, mpmath.sin)]
-    for table, values in zip(found, expected, strict=True):
-        assert table.dtype == dtype
-        np.testing.assert_allclose(table[0].double().cpu(), values, rtol=0, atol=tolerance)
-    evidence("clocks.tables", "dtype", str(dtype)[6:])
-    evidence("clocks.tables", "peer", f"mpmath {mpmath.__version__}", math.ceil(math.log10(tolerance)))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int16, torch.uint8])
-def test_tables_take_positions_of_any_exact_dtype(dtype):
-    cos, sin = tables(at([0, 3, 200]).to(dtype), frequencies(8), dtype=torch.float64)
-    for found, expected in zip((cos, sin), tables_of([0, 3, 200], theta(8)), strict=True):
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
-
-
-@pytest.mark.parametrize("shape", [(), (5,), (2, 5), (2, 1, 5)])
-def test_tables_have_the_shape_of_the_positions_and_one_column_per_pair(shape):
-    cos, sin = tables(torch.zeros(shape, dtype=torch.int64), frequencies(6))
-    assert cos.shape == sin.shape == (*shape, 3)
 
 
 @pytest.mark.parametrize("offset", [0, 1, -5, 100_000])

@@ -165,3 +165,11 @@ def test_the_fonts_hold_every_character_that_is_shown(bodies):
             if lacking:
                 missing.setdefault(str(path.relative_to(SITE)), set()).update(lacking)
     assert missing == {}
+
+
+@pytest.mark.parametrize("tex", ["Q'", "Q'_0", "x''", "(x')^2", "\\theta'_{i'}"])
+def test_a_prime_is_drawn_at_its_own_size(tex):
+    math = mathml.formula(tex, displaystyle=False)
+    scripts = [child for tag in ("msup", "msubsup") for script in math.iter(tag) for child in script[1:]]
+    assert not any(set(child.text or "") & set("′″") for child in scripts)
+    assert [mark.text for mark in math.iter("mo") if mark.text in ("′", "″")]
