@@ -135,7 +135,7 @@ RECORDED = [("DeBERTa", "linear", 6, None, None), ("DeBERTa", "log", 8, 8, 32), 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "case", "span", "num_buckets", "max_position"), RECORDED)
-def test_rows_and_scores_are_the_recorded_ones(agrees, recorded, name, case, span, num_buckets, max_position):
+def test_rows_and_scores_are_the_recorded_ones(agrees, evidence, recorded, name, case, span, num_buckets, max_position):
     peer, arrays = recorded(name)
     q, k, position_q, position_k = (arrays[f"{case}_{part}"] for part in ("q", "k", "position_q", "position_k"))
     expected = arrays[f"{case}_scores"]
@@ -151,6 +151,11 @@ def test_rows_and_scores_are_the_recorded_ones(agrees, recorded, name, case, spa
         encoding.position_q.data, encoding.position_k.data = position_q[head], position_k[head]
         found = encoding.scores(q[head], k[head], positions + 70, positions + 70)
         agrees("relative.deberta.DeBERTa", peer, found, expected[head], atol=1e-5)
+    for function in ("disentangled_scores", "DeBERTa"):
+        remark = (
+            "All of them compute the released form; no package is known that has equation (4) as the paper prints it"
+        )
+        evidence(f"relative.deberta.{function}", "note", remark)
 
 
 @pytest.mark.parametrize(("num_buckets", "max_position"), [(256, 512), (32, 128), (8, 32)])
