@@ -55,14 +55,15 @@ def evidence(request):
 
 @pytest.fixture
 def agrees(evidence):
-    """Assert that a result is that of another package, and note how closely."""
+    """Assert that a result is that of another package, and note how closely: the installed one, or with a version."""
 
     def agrees(function, package, found, expected, *, atol):
         expected = expected.detach()
         torch.testing.assert_close(found.detach(), expected.to(found.dtype), rtol=0, atol=atol)
         difference = float((found.double() - expected.double()).abs().max())
         exponent = math.ceil(math.log10(difference)) if difference else -math.inf
-        evidence(function, "peer", f"{package} {metadata.version(package)}", exponent)
+        versioned = package if " " in package else f"{package} {metadata.version(package)}"
+        evidence(function, "peer", versioned, exponent)
 
     return agrees
 

@@ -22,6 +22,7 @@ MUTANTS = ROOT / "tests" / "mutants.json"
 PARTS = ("absolute", "relative", "rotary")
 CORE = ("clocks",)  # what several methods share, and papers define
 TESTS = ROOT / "tests"
+ENOUGH = 3  # implementations by others, for every public name
 SOURCE = re.compile(r"\(([^()]*\b(?:eqs?\.|section|appendix) [^()]*(?:\([\d–]+\)[^()]*)*)\)")
 DIFFERENCE = re.compile(r"\((?:exactly|below [^)]*)\)")
 NOTES = re.compile(r"\b(evidence|agrees)\(")
@@ -32,7 +33,9 @@ HEAD = """# How it is verified
 This page was not written by hand. The tests note what they have shown, and when they have all passed the notes are set
 down here; a page that no longer says what the tests show fails them. For each public name of `posemb_ref` you find the
 equation that it implements, the lesson that derives it, the laws that were tried on it without finding a counterexample,
-and the independent implementations with which it was compared. A difference is given as the power of ten above it.
+and the independent implementations with which it was compared, three or more unless a remark says why. A difference is
+given as the power of ten above it. What is called recorded is not installed beside the tests: its results were written
+down once, and `tests/oracles/golden/README.md` says by which call.
 """
 TORCH_HEAD = """## As PyTorch is used
 
@@ -79,7 +82,9 @@ def listed(values):
 
 def entry(name, module, member, notes):
     """Say what is known of one public name."""
-    found = {kind: [value[2:] for value in notes if value[:2] == (name, kind)] for kind in ("law", "peer", "dtype")}
+    found = {
+        kind: [value[2:] for value in notes if value[:2] == (name, kind)] for kind in ("law", "peer", "dtype", "note")
+    }
     lines = [f"`{member.__name__}`", f": Source: {source(module, member)}."]
     if found["law"]:
         lines.append(f": Laws: {listed(law for (law,) in found['law'])}.")
@@ -90,6 +95,7 @@ def entry(name, module, member, notes):
         for peer, bound in found["peer"]:
             worst[peer] = max(worst.get(peer, -math.inf), bound)
         lines.append(f": Agrees with: {listed(f'{peer} ({shown(bound)})' for peer, bound in worst.items())}.")
+    lines += [f": Remark: {note}." for (note,) in sorted(found["note"])]
     return "\n".join(lines)
 
 
@@ -145,6 +151,16 @@ def mutants(found):
     return [MUTANTS_HEAD, "\n".join(table), *survivors]
 
 
+def lacking(notes):
+    """List the public names that too few other packages agree with, when no remark says why."""
+    paths = [path for part in PARTS for path in sorted((ROOT / "posemb_ref" / part).glob("[a-z]*.py"))]
+    modules = [*CORE, *(f"{path.parent.name}.{path.stem}" for path in paths)]
+    names = [f"{name}.{member.__name__}" for name in modules for member in public(import_module(f"posemb_ref.{name}"))]
+    peers = {name: {value[2].split()[0] for value in notes if value[:2] == (name, "peer")} for name in names}
+    remarked = {value[0] for value in notes if value[1] == "note"}
+    return [name for name in names if len(peers[name]) < ENOUGH and name not in remarked]
+
+
 def render(notes):
     """Write the page."""
     sections = [HEAD, "## Core"]
@@ -187,6 +203,9 @@ class Verification:
         noting = {name for name in wanted if NOTES.search((ROOT / name).read_text(encoding="utf-8"))}
         if self.failed or not noting <= self.files or os.environ.get("POSEMB_DEVICE", "cpu") != "cpu":
             return
+        self.lacking = lacking(self.notes)
+        if self.lacking:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         page = render(self.notes)
         if self.config.getoption("--write-verification"):
             PAGE.write_text(page, encoding="utf-8")
@@ -196,6 +215,8 @@ class Verification:
 
     def pytest_terminal_summary(self, terminalreporter):
         """Say why the run failed."""
+        for name in getattr(self, "lacking", []):
+            terminalreporter.write_line(f"{name} agrees with fewer than {ENOUGH} other packages", red=True)
         if getattr(self, "stale", False):
             terminalreporter.write_line(
                 "book/verification.md is not what the tests have shown: run make verify", red=True

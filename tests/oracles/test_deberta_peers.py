@@ -1,4 +1,7 @@
-"""posemb_ref.relative.deberta against the two DeBERTas of transformers, built small and random."""
+"""posemb_ref.relative.deberta against the DeBERTas of transformers, built small and random, and recorded ones.
+
+All of them compute the released form. The recorded ones are Microsoft's own and keras-hub's.
+"""
 
 import math
 
@@ -109,6 +112,59 @@ def test_buckets_are_bit_for_bit_those_of_transformers(agrees, num_buckets, fact
     expected = peer.make_log_bucket_position(distance, num_buckets, max_position)
     found = bucket(distance, num_buckets=num_buckets, max_position=max_position)
     agrees("relative.deberta.bucket", "transformers", found.double(), expected.double(), atol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("reach", "num_buckets"), [case[1:] for case in CASES if case[0] == "v2"])
+def test_every_row_is_that_of_transformers(agrees, reach, num_buckets):
+    pytest.importorskip("transformers")
+    peer, attention, _ = peer_v2(reach, num_buckets)
+    span, width = num_buckets or reach, HEADS * DIM
+    attention.pos_att_type = ["c2p"]
+    attention.pos_key_proj.weight.data, attention.pos_key_proj.bias.data = torch.eye(width), torch.zeros(width)
+    ones = torch.ones(HEADS, LENGTH, DIM)
+    rows = torch.arange(2.0 * span)[:, None].expand(-1, width)  # row t holds t, so that the term is its own index
+    term = attention.disentangled_attention_bias(ones, ones, None, rows, 2) * math.sqrt(2 * DIM) / DIM
+    positions = torch.arange(LENGTH)
+    distance = bucket(positions[:, None] - positions, num_buckets=num_buckets, max_position=reach)
+    agrees("relative.deberta.relative_index", "transformers", relative_index(distance, span=span), term[0], atol=1e-4)
+
+
+RECORDED = [("DeBERTa", "linear", 6, None, None), ("DeBERTa", "log", 8, 8, 32), ("keras-hub", "deberta", 8, 8, 32)]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "case", "span", "num_buckets", "max_position"), RECORDED)
+def test_rows_and_scores_are_the_recorded_ones(agrees, evidence, recorded, name, case, span, num_buckets, max_position):
+    peer, arrays = recorded(name)
+    q, k, position_q, position_k = (arrays[f"{case}_{part}"] for part in ("q", "k", "position_q", "position_k"))
+    expected = arrays[f"{case}_scores"]
+    positions = torch.arange(q.shape[-2])
+    distance = positions[:, None] - positions
+    index = relative_index(bucket(distance, num_buckets=num_buckets, max_position=max_position), span=span)
+    agrees("relative.deberta.relative_index", peer, index, arrays[f"{case}_index"].long(), atol=0)
+    found = disentangled_scores(q, k, position_q, position_k, index, p2c="released")
+    agrees("relative.deberta.disentangled_scores", peer, found, expected, atol=1e-5)
+    assert (disentangled_scores(q, k, position_q, position_k, index) - expected).abs().max() > 0.1
+    for head in range(HEADS):
+        encoding = DeBERTa(4, span=span, num_buckets=num_buckets, max_position=max_position, p2c="released")
+        encoding.position_q.data, encoding.position_k.data = position_q[head], position_k[head]
+        found = encoding.scores(q[head], k[head], positions + 70, positions + 70)
+        agrees("relative.deberta.DeBERTa", peer, found, expected[head], atol=1e-5)
+    for function in ("disentangled_scores", "DeBERTa"):
+        remark = (
+            "All of them compute the released form; no package is known that has equation (4) as the paper prints it"
+        )
+        evidence(f"relative.deberta.{function}", "note", remark)
+
+
+@pytest.mark.parametrize(("num_buckets", "max_position"), [(256, 512), (32, 128), (8, 32)])
+@pytest.mark.parametrize(("name", "prefix"), [("DeBERTa", ""), ("keras-hub", "deberta_")])
+def test_every_bucket_is_the_recorded_one(agrees, recorded, name, prefix, num_buckets, max_position):
+    peer, arrays = recorded(name)
+    found = bucket(arrays[f"{prefix}distance"], num_buckets=num_buckets, max_position=max_position)
+    expected = arrays[f"{prefix}bucket_{num_buckets}_{max_position}"].long()
+    agrees("relative.deberta.bucket", peer, found, expected, atol=0)
 
 
 def test_the_scale_counts_the_terms():

@@ -72,6 +72,27 @@ def test_it_agrees_with_roberta_whose_positions_start_behind_the_padding_index(a
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_it_agrees_with_x_transformers_which_shrinks_its_rows(agrees):
+    pytest.importorskip("x_transformers")
+    from x_transformers.x_transformers import AbsolutePositionalEmbedding
+
+    theirs, ours = AbsolutePositionalEmbedding(12, 16), LearnedEncoding(16, 12)
+    ours.load_state_dict({"table": theirs.emb.weight * theirs.scale})
+    positions = torch.tensor([[15, 0, 3, 3, 7], [1, 2, 4, 8, 11]])
+    expected = theirs(torch.zeros(2, 5, 12), pos=positions)
+    agrees("absolute.learned.LearnedEncoding", "x-transformers", ours(positions), expected, atol=0)
+
+
+@pytest.mark.parametrize("start", [0, 11])
+def test_it_agrees_with_keras_hub(agrees, recorded, start):
+    peer, theirs = recorded("keras-hub")
+    ours = LearnedEncoding(*theirs["learned_table"].shape)
+    ours.load_state_dict({"table": theirs["learned_table"]})
+    found = ours(torch.arange(5) + start)
+    agrees("absolute.learned.LearnedEncoding", peer, found, theirs[f"learned_from_{start}"], atol=0)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_both_refuse_the_first_token_without_a_row():
     pytest.importorskip("transformers")
     for name, longest in (("bert", 16), ("roberta", 14)):

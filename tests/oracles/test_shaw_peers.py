@@ -1,14 +1,15 @@
 """posemb_ref's Shaw attention agrees with three speech models that carry it, and says where each departs from the paper.
 
 VITS has both tables, and forgets what lies outside its window instead of clipping it; W2V-BERT has a table for the keys
-only, with a longer reach to the left than to the right; SpeechT5 has one row too few for a symmetric clip.
+only, with a longer reach to the left than to the right; SpeechT5 has one row too few for a symmetric clip. The authors' own
+code and a translator that took it up are compared as recorded.
 """
 
 import pytest
 import torch
 
 from posemb_ref.distance import distances
-from posemb_ref.relative.shaw import Shaw, clip_distance
+from posemb_ref.relative.shaw import Shaw, clip_distance, shaw_attention
 
 
 def randomise(module, seed=0):
@@ -48,6 +49,9 @@ def test_vits_which_forgets_beyond_its_window(agrees, length, window):
     n = torch.arange(length)
     found = layer.out_proj(shaw(*tables)(q, k, v, n, n).transpose(1, 2).flatten(-2))
     agrees("relative.shaw.Shaw", "transformers", found, expected, atol=1e-5)
+    found = shaw_attention(q, k, v, *tables, max_distance=window + 1)
+    found = layer.out_proj(found.transpose(1, 2).flatten(-2))
+    agrees("relative.shaw.shaw_attention", "transformers", found, expected, atol=1e-5)
 
 
 @torch.no_grad()
@@ -95,3 +99,33 @@ def test_speecht5_whose_table_lacks_the_last_row(agrees, length):
     found = layer.out_proj(shaw(key_table, torch.zeros_like(key_table))(q, k, v, n, n).transpose(1, 2).flatten(-2))
     agrees("relative.shaw.Shaw", "transformers", found, expected, atol=1e-5)
     assert torch.equal(positions(x), table[clip_distance(distances(n, n), -5, 4) + 5])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("clip", [3, 20])
+def test_tensor2tensor_where_the_authors_published_it(agrees, recorded, clip):
+    peer, arrays = recorded("tensor2tensor")
+    names = ("q", "k", "v", "key_table", "value_table", "logits", "output")
+    q, k, v, key_table, value_table, logits, output = (arrays[f"{name}_clip{clip}"] for name in names)
+    tables = key_table.flip(0), value_table.flip(0)  # row 0 is that of the farthest key in the past
+    n = torch.arange(q.shape[-2])
+    agrees("relative.shaw.Shaw", peer, shaw(*tables)(q, k, v, n, n), output, atol=1e-5)
+    agrees("relative.shaw.shaw_attention", peer, shaw_attention(q, k, v, *tables, max_distance=clip), output, atol=1e-5)
+    by_row = tables[0][clip_distance(distances(n, n), -clip, clip) + clip]
+    found = (q[..., None, :] * (k[..., None, :, :] + by_row)).sum(-1) / 2  # √4
+    agrees("relative.shaw.clip_distance", peer, found, logits, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("clip", [3, 20])
+def test_opennmt_with_one_table_for_keys_and_values(agrees, recorded, clip):
+    peer, arrays = recorded("OpenNMT-py")
+    q, k, v, table, output = (arrays[f"shaw{clip}_{name}"] for name in ("q", "k", "v", "table", "output"))
+    tables = table.flip(0), table.flip(0)  # its distance is key less query
+    n = torch.arange(q.shape[-2])
+    # Its vectors are float64, and its softmax float32.
+    agrees("relative.shaw.Shaw", peer, shaw(*tables)(q, k, v, n, n), output, atol=1e-6)
+    agrees("relative.shaw.shaw_attention", peer, shaw_attention(q, k, v, *tables, max_distance=clip), output, atol=1e-6)
+    if clip == 3:
+        found = 3 - clip_distance(distances(n, n), -3, 3)
+        agrees("relative.shaw.clip_distance", peer, found, arrays["shaw3_row"], atol=0)

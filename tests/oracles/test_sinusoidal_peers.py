@@ -78,6 +78,15 @@ def test_sinusoidal_agrees(agrees, peer, package, layout, dim, offset):
     agrees("absolute.sinusoidal.sinusoidal", package.replace("_", "-"), found, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["keras-hub", "positional-encodings"])
+@pytest.mark.parametrize("dim", [6, 64])
+def test_sinusoidal_agrees_with_what_was_recorded(agrees, recorded, name, dim):
+    peer, table = recorded(name)
+    found = sinusoidal(table["sinusoid_positions"], dim)
+    # Their angles are float32, which near 512 are right to 3e-5.
+    agrees("absolute.sinusoidal.sinusoidal", peer, found, table[f"sinusoid_{dim}"], atol=1e-4)
+
+
 def m2m100(dim):
     from transformers.models.m2m_100.modeling_m2m_100 import M2M100SinusoidalPositionalEmbedding
 

@@ -111,3 +111,35 @@ def test_the_bias_agrees_with_x_transformers(agrees, bidirectional):
     ours.load_state_dict({"table": peer.relative_attention_bias.weight})
     found = ours.on_scores(torch.zeros(4, 9, 2), torch.zeros(4, 120, 2), torch.arange(111, 120), torch.arange(120))
     agrees("relative.t5.T5", "x-transformers", found, peer(9, 120), atol=0)
+
+
+@pytest.mark.parametrize("direction", ["bidirectional", "causal"])
+@pytest.mark.parametrize(("num_buckets", "max_distance"), [(32, 128), (64, 256), (36, 32), (72, 64)])
+@pytest.mark.parametrize("name", ["OpenNMT-py", "torchscale"])
+def test_every_bucket_is_the_recorded_one(agrees, recorded, name, num_buckets, max_distance, direction):
+    peer, arrays = recorded(name)
+    sizes = {"num_buckets": num_buckets, "max_distance": max_distance, "bidirectional": direction == "bidirectional"}
+    expected = arrays[f"bucket_{num_buckets}_{max_distance}_{direction}"].long()
+    assert len(expected.unique()) > num_buckets // 2
+    agrees("relative.t5.bucket", peer, bucket(arrays["distance"], **sizes), expected, atol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("direction", ["bidirectional", "causal"])
+def test_the_bias_agrees_with_torchscale(agrees, recorded, direction):
+    peer, arrays = recorded("torchscale")
+    ours = T5(4, bidirectional=direction == "bidirectional")
+    ours.load_state_dict({"table": arrays[f"table_{direction}"]})
+    found = ours.on_scores(torch.zeros(4, 6, 2), torch.zeros(4, 200, 2), torch.arange(194, 200), torch.arange(200))
+    agrees("relative.t5.T5", peer, found, arrays[f"bias_{direction}"], atol=0)
+
+
+@torch.no_grad()
+def test_attention_agrees_with_opennmt_which_scales_its_scores(agrees, recorded):
+    peer, arrays = recorded("OpenNMT-py")
+    ours = T5(3, num_buckets=8, max_distance=20)
+    ours.load_state_dict({"table": arrays["t5_table"]})
+    q, k, v, output = (arrays[f"t5_{name}"] for name in ("q", "k", "v", "output"))
+    at = torch.arange(30)
+    found = ours(q / 2, k, v, at, at)  # √4, which T5 leaves to its weights
+    agrees("relative.t5.T5", peer, found, output, atol=1e-5)

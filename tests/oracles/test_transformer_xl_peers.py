@@ -93,3 +93,60 @@ def test_parakeet(agrees, length):
     found = layer.o_proj(ours(q, k, v, at, at).transpose(1, 2).flatten(-2))
     agrees("relative.transformer_xl.TransformerXL", "transformers", found, expected, atol=1e-5)
     assert length == 1 or weights.std() > 0.05
+
+
+def rows_for(distance, r, r_distance, count):
+    """Put the keys of the distances that a peer has into the order of `scores`, and zeros where it has none."""
+    rows = torch.zeros(*r.shape[:-2], count, r.shape[-1])
+    wanted = r_distance - distance
+    inside = (wanted >= 0) & (wanted < count)
+    rows[..., wanted[inside], :] = r[..., inside, :]
+    return rows
+
+
+@torch.no_grad()
+def test_transformer_xl_before_transformers_let_it_go(agrees, recorded):
+    peer, arrays = recorded("transformers")
+    q, k, r = (arrays[name].transpose(0, 1) for name in ("q", "k", "r"))
+    valid, u, v = arrays["valid"], arrays["u"], arrays["v"]
+    found = scores(q, k, rows_for(-4, r, arrays["r_distance"], 16), u, v) * arrays["scale"]
+    agrees("relative.transformer_xl.scores", peer, found * valid, arrays["scores"], atol=1e-5)
+
+    ours = TransformerXL(4, concatenated, width=12, num_heads=3)
+    ours.content_bias.data, ours.position_bias.data = u, v
+    ours.position_projection.data = arrays["W_r"].unflatten(0, (3, 4))
+    at = torch.arange(12)
+    found = ours.scores(q, k, at[7:], at) * valid
+    agrees("relative.transformer_xl.TransformerXL", peer, found, arrays["scores"], atol=1e-5)
+    assert valid.sum() == 7 * 5 + 15
+
+
+@torch.no_grad()
+def test_the_scores_agree_with_the_xlnet_of_keras_hub(agrees, recorded):
+    peer, arrays = recorded("keras-hub")
+    q, k, r, r_distance, u, v, expected = (
+        arrays[f"xlnet_{name}"] for name in ("q", "k", "r", "r_distance", "u", "v", "scores")
+    )
+    found = scores(q, k, rows_for(-4, r, r_distance, 16), u, v) / 2
+    agrees("relative.transformer_xl.scores", peer, found, expected, atol=1e-5)
+
+    ours = TransformerXL(
+        4, lambda distance: torch.nn.functional.one_hot(12 - distance, 17).float(), width=17, num_heads=3
+    )
+    ours.content_bias.data, ours.position_bias.data, ours.position_projection.data = u, v, r.mT
+    found = ours.scores(q, k, torch.arange(7, 12), torch.arange(12))
+    agrees("relative.transformer_xl.TransformerXL", peer, found, expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_speechbrain_which_scales_by_the_width_of_the_model(agrees, recorded):
+    peer, arrays = recorded("speechbrain")
+    q, k, val, u, v, expected = (arrays[name] for name in ("q", "k", "val", "u", "v", "weights"))
+    found = scores(q, k, rows_for(-6, arrays["r"], arrays["r_distance"], 13), u, v) * arrays["scale"]
+    agrees("relative.transformer_xl.scores", peer, found.softmax(-1), expected, atol=1e-5)
+
+    ours = TransformerXL(4, lambda distance: arrays["vectors"][6 - distance], width=12, num_heads=3)
+    ours.content_bias.data, ours.position_bias.data, ours.scale = u, v, float(arrays["scale"])
+    ours.position_projection.data = arrays["W_r"].unflatten(0, (3, 4))
+    at = torch.arange(7)
+    agrees("relative.transformer_xl.TransformerXL", peer, ours(q, k, val, at, at), arrays["output"], atol=1e-5)
