@@ -9,6 +9,8 @@ import json
 import sys
 from pathlib import Path
 
+from tests.verification import digest
+
 FILE = Path(__file__).with_suffix(".json")
 SURVIVED = ("survived", "no tests")
 
@@ -52,6 +54,8 @@ def main():
             survivors.append(change(module, mutant))
     old = json.loads(FILE.read_text(encoding="utf-8"))["survivors"] if FILE.exists() else []
     reasons = {(one["function"], one["before"], one["after"]): one["why"] for one in old}
+    for module, count in modules.items():
+        count["source"] = digest(module)
     for one in survivors:
         one["why"] = reasons.get(tuple(one.values()), "")
     text = json.dumps({"modules": modules, "survivors": survivors}, indent=1, ensure_ascii=False)

@@ -5,6 +5,7 @@ with `--write-verification`, otherwise compared with the page as it stands, so t
 of all test files can judge; a run of some leaves the page alone.
 """
 
+import hashlib
 import inspect
 import json
 import math
@@ -137,10 +138,18 @@ def stated(notes):
     return ["\n".join(table)]
 
 
+def digest(module):
+    """Tell one state of a module's source from another."""
+    path = ROOT / f"{module.replace('.', '/')}.py"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else None
+
+
 def mutants(found):
     """Say how many mutants the tests have killed, and why others survive."""
     table = ["| Module | Killed |", "| :-- | :-- |"]
-    table += [f"| `{name}` | {count['killed']} of {count['total']} |" for name, count in found["modules"].items()]
+    for name, count in found["modules"].items():
+        since = "" if count.get("source") == digest(name) else ", before its last change"
+        table.append(f"| `{name}` | {count['killed']} of {count['total']}{since} |")
     alike = {}
     for one in found["survivors"]:
         alike.setdefault(one["function"], {}).setdefault(one["why"], []).append(f"`{one['after']}`")
