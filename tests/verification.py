@@ -76,6 +76,12 @@ def source(module, member):
     return re.split(r"\.\s+(?=[A-Z])|\.\s*$", " ".join(stated.split()))[0]
 
 
+def title(part, name):
+    """Return the title of a lesson."""
+    cells = json.loads((ROOT / "lessons" / part / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return "".join(cells[0]["source"]).partition("\n")[0].removeprefix("# ")
+
+
 def listed(values):
     """Join what is to be read as one list."""
     return ", ".join(sorted(values))
@@ -106,21 +112,18 @@ def shown(exponent):
 
 
 def used(notes):
-    """Tabulate which function is used in which way of PyTorch, and why not."""
-    ways = list(dict.fromkeys(way for kind, way in sorted(value[1:3] for value in notes if value[1] == "torch")))
-    names = sorted({value[0] for value in notes if value[1] == "torch"})
-    table = [f"| Function | {' | '.join(ways)} |", f"| :-- {'| :-: ' * len(ways)}|"]
-    holes = {}
-    for name in names:
-        cells = []
-        for way in ways:
-            if (name, "torch", way) in notes:
-                cells.append("yes")
-            else:
-                reason = next((why for _, _, _, why in (v for v in notes if v[:3] == (name, "no torch", way))), None)
-                cells.append("" if reason is None else f"no ({holes.setdefault(reason, len(holes) + 1)})")
-        table.append(f"| `{name}` | {' | '.join(cells)} |")
-    return ["\n".join(table), "\n".join(f"({number}) It {reason}." for reason, number in holes.items())]
+    """Say which functions were used in each way of PyTorch, and which cannot be, and why."""
+    tried = {(name, way) for name, kind, way, *_ in notes if kind == "torch"}
+    holes = [(way, name, why) for name, kind, way, *rest in sorted(notes) if kind == "no torch" for why in rest]
+    everywhere = sorted({name for name, way in tried if way == "compile"})
+    table = ["| Way | Works for | Does not |", "| :-- | :-- | :-- |"]
+    for way in sorted({way for _, way in tried}):
+        names = {name for name, other in tried if other == way}
+        not_ = ", ".join(f"`{name}`" for other, name, _ in holes if other == way)
+        works = ", ".join(f"`{name}`" for name in sorted(names)) if len(names) < 5 else f"{len(names)} functions"
+        table.append(f"| {way} | {works} | {not_} |")
+    reasons = dict.fromkeys(f"`{name}` {why}." for _, name, why in holes)
+    return [f"The functions: {', '.join(f'`{name}`' for name in everywhere)}.", "\n".join(table), "\n".join(reasons)]
 
 
 def stated(notes):
@@ -181,7 +184,7 @@ def render(notes):
         for path in sorted((ROOT / "posemb_ref" / part).glob("[a-z]*.py")):
             name = f"{part}.{path.stem}"
             module = import_module(f"posemb_ref.{name}")
-            sections.append(f"### {{doc}}`../lessons/{part}/{path.stem}`")
+            sections.append(f"### [{title(part, path.stem)}](../lessons/{part}/{path.stem}.ipynb)")
             sections += [entry(f"{name}.{member.__name__}", module, member, notes) for member in public(module)]
     sections += [TORCH_HEAD, *used(notes), STATEMENTS_HEAD, *stated(notes)]
     sections += mutants(json.loads(MUTANTS.read_text(encoding="utf-8")))
