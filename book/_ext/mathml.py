@@ -36,7 +36,17 @@ def formula(tex, *, displaystyle):
     math = ElementTree.fromstring(ENTITY.sub(lambda name: html.unescape(name[0]), written))
     for script in [*math.iter("msup"), *math.iter("msubsup")]:
         lower_prime(script)
+    for script in [element for element in math.iter() if element.tag in {"msup", "msub", "msubsup"}]:
+        keep_size(script)
     return math
+
+
+def keep_size(script):
+    """Put a bracket of a given size that carries an index into a row: as a bare base it is drawn small and low."""
+    base = script[0]
+    if base.tag == "mo" and "minsize" in base.attrib:
+        script[0] = ElementTree.Element("mrow")
+        script[0].append(base)
 
 
 def lower_prime(script):
@@ -56,6 +66,8 @@ def operator(element):
     """Return the operator that an element is, or is built upon: `=` for itself and for what stands over it."""
     while element.tag in {"mover", "munder", "munderover", "msup", "msub"}:
         element = element[0]
+        if element.tag == "mrow" and len(element) == 1 and "minsize" in element[0].attrib:
+            element = element[0]
     return element if element.tag == "mo" else None
 
 
